@@ -1,0 +1,1 @@
+"""Measuring: ``edgevid bench NAME``; the top-level bench/ wraps the same code for pytest-benchmark."""

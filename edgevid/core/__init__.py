@@ -1,0 +1,1 @@
+"""Level 0: the nouns every room shares. Imports only the standard library and numpy."""

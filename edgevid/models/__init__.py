@@ -1,0 +1,1 @@
+"""Level 2: model packs (list, pull, verify), conversion, and sessions that run them."""
