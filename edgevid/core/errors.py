@@ -55,7 +55,7 @@ class BadModelError(EdgevidError):
 
 
 class MissingPartError(EdgevidError):
-    """A model pack, Python extra or system program is not installed; ``fix`` is the command that installs it."""
+    """A model pack, Python extra or system program is missing; ``fix`` is the command that installs it."""
 
     code = "missing_part"
     exit_code = 4

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 Kind = Literal["object", "class", "text", "speech", "sound", "cut"]
-"""What a perception channel reports. ``object``: COCO-80 detections; ``class``: ImageNet-1000 labels of the whole
-frame; ``text``: text read on screen; ``speech``: an utterance; ``sound``: an AudioSet tag; ``cut``: a scene cut."""
+"""What a perception channel reports. ``object``: COCO-80 detections; ``class``: ImageNet-1000 labels of the
+whole frame; ``text``: text read on screen; ``speech``: an utterance; ``sound``: an AudioSet tag; ``cut``: a
+scene cut."""
 
 KINDS: tuple[Kind, ...] = ("object", "class", "text", "speech", "sound", "cut")
 

@@ -20,7 +20,11 @@ def test_error_prints_its_fix_and_serialises() -> None:
     error = MissingPartError("pack 'llm' is not here", fix="edgevid models pull llm")
     assert str(error) == "pack 'llm' is not here (fix: edgevid models pull llm)"
     assert error.to_json() == {
-        "error": {"code": "missing_part", "message": "pack 'llm' is not here", "fix": "edgevid models pull llm"}
+        "error": {
+            "code": "missing_part",
+            "message": "pack 'llm' is not here",
+            "fix": "edgevid models pull llm",
+        }
     }
     assert error.exit_code == 4
     assert BadInputError("x").exit_code == 3
