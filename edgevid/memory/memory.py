@@ -41,6 +41,7 @@ class Row:
     observation: Observation
 
 
+_SQLITE_MAGIC = b"SQLite format 3\0"
 _COLUMNS = "id, video_id, kind, label, start_ns, end_ns, score, count, boxes, model_id, wall_ns"
 _VIDEO_COLUMNS = "id, uri, wall_ns, duration_ns, width, height, has_audio, channels"
 
@@ -61,7 +62,7 @@ def _row(record: tuple[Any, ...]) -> Row:
 
 
 class Memory:
-    """Observations of videos, kept in a file or in RAM. Safe to use from several threads; one writer at a time.
+    """Observations of videos, kept in a file or in RAM. Safe to use from several threads.
 
     Args:
         path: file to open or create; None keeps everything in RAM.
@@ -74,7 +75,7 @@ class Memory:
         self.path = str(path) if path is not None else ":memory:"
         self._lock = threading.RLock()
         if path is not None:
-            _private_file(Path(path))
+            _check_file(Path(path))
         try:
             self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=10.0)
         except sqlite3.Error as error:
@@ -128,7 +129,8 @@ class Memory:
         """Start a video; returns its id. ``duration_ns`` stays empty until ``finish_video``."""
         with self._lock:
             cursor = self._db.execute(
-                "INSERT INTO video (uri, added_ns, wall_ns, width, height, has_audio, channels) VALUES (?,?,?,?,?,?,?)",
+                "INSERT INTO video (uri, added_ns, wall_ns, width, height, has_audio, channels)"
+                " VALUES (?,?,?,?,?,?,?)",
                 (uri, time.time_ns(), wall_ns, width, height, int(has_audio), json.dumps(list(channels))),
             )
         return int(cursor.lastrowid or 0)
@@ -144,7 +146,8 @@ class Memory:
         boxes = json.dumps([[round(v, 4) for v in (b.x0, b.y0, b.x1, b.y1)] for b in o.boxes])
         with self._lock:
             cursor = self._db.execute(
-                "INSERT INTO observation (video_id, kind, label, start_ns, end_ns, score, count, boxes, model_id, wall_ns)"
+                "INSERT INTO observation"
+                " (video_id, kind, label, start_ns, end_ns, score, count, boxes, model_id, wall_ns)"
                 " VALUES (?,?,?,?,?,?,?,?,?,?)",
                 (
                     *(video_id, o.kind, o.label, o.span.start_ns, o.span.end_ns),
@@ -236,8 +239,8 @@ def _video(record: tuple[Any, ...]) -> VideoRow:
     )
 
 
-def _private_file(path: Path) -> None:
-    """Make sure a new memory file is readable by its owner alone: it holds what was said."""
+def _check_file(path: Path) -> None:
+    """Refuse foreign bytes; make a new file readable by its owner alone, for it holds what was said."""
     if not path.parent.is_dir():
         raise BadInputError(
             f"folder '{path.parent}' of the memory file does not exist", fix=f"mkdir -p {path.parent}"
@@ -246,7 +249,11 @@ def _private_file(path: Path) -> None:
         raise BadInputError(f"memory file '{path}' is a folder", fix="name a file")
     try:
         path.touch(mode=0o600, exist_ok=True)
+        with path.open("rb") as file:
+            head = file.read(len(_SQLITE_MAGIC))
     except OSError as error:
         raise BadInputError(
             f"memory file '{path}' cannot be written: {error.strerror}", fix="check the path"
         ) from error
+    if head and head != _SQLITE_MAGIC:
+        raise BadInputError(f"'{path}' is not a memory file", fix="name another file")
