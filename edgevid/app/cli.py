@@ -1,0 +1,106 @@
+"""``edgevid``: the command line. Verbs are imported only when called, so ``--help`` is quick."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from edgevid import __version__
+from edgevid.core.errors import EdgevidError
+
+_VERBS = {  # verb -> (module that holds its click command, one line for --help)
+    "watch": ("edgevid.app.watch", "Watch a video or stream; print events and answer questions."),
+    "export-events": ("edgevid.app.export_events", "Write a saved timeline as JSONL, CSV or SRT."),
+    "models": ("edgevid.app.models_cli", "List, pull, verify and locate model packs."),
+    "doctor": ("edgevid.app.doctor", "Say what works on this machine and how to install the rest."),
+    "bench": ("edgevid.app.bench_cli", "Measure speed and quality; print ratios to named peers."),
+    "completion": ("edgevid.app.completion", "Print the shell completion script."),
+}
+_INTERRUPTED = 130
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        command = import_module(_VERBS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in _VERBS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edgevid")
+def cli() -> None:
+    """Video AI that runs on the device: watch a stream, remember it, answer questions about it, offline.
+
+    \b
+    Examples:
+      edgevid models pull --default
+      edgevid watch talk.mp4 --ask "What does she say first?"
+      edgevid watch street.mp4 --json > events.jsonl
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 bad input or model, 4 missing part, 130 interrupted.
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code; no traceback reaches a user."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    sys.exit(_run(args))
+
+
+def _run(args: list[str]) -> int:
+    try:
+        code = cli.main(args=args, prog_name="edgevid", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        return _report("usage", error.format_message(), _help_hint(error), click_code(error), args)
+    except EdgevidError as error:
+        return _report(error.code, error.message, error.fix, error.exit_code, args)
+    except (KeyboardInterrupt, click.Abort):
+        return _report("interrupted", "interrupted", None, _INTERRUPTED, args)
+    except BrokenPipeError:  # the reader of our output left (`| head`): not an error of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f" '{error.filename}'" if error.filename else ""
+        return _report("failed", f"{error.strerror or error}{where}", None, 1, args)
+
+
+def click_code(error: click.ClickException) -> int:
+    """Exit code of a click error; all of them are about usage."""
+    return error.exit_code if isinstance(error, click.UsageError) else 2
+
+
+def _help_hint(error: click.ClickException) -> str | None:
+    ctx = getattr(error, "ctx", None)
+    return f"{ctx.command_path} --help" if ctx is not None else None
+
+
+def _report(code: str, message: str, fix: str | None, exit_code: int, args: list[str]) -> int:
+    """Print one error, as JSON on stdout under ``--json``, else as one line on stderr."""
+    if "--json" in args:
+        print(json.dumps({"error": {"code": code, "message": message, "fix": fix}}), flush=True)
+    else:
+        print(f"error: {message}" + (f" (fix: {fix})" if fix else ""), file=sys.stderr)
+    return exit_code
+
+
+if __name__ == "__main__":
+    main()
