@@ -1,0 +1,120 @@
+"""``edgevid doctor``: what works on this machine, and the command that installs what does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata, util
+from typing import Literal
+
+import click
+
+from edgevid import __version__
+
+State = Literal["ok", "optional", "missing", "untested"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. Only ``missing`` makes the exit code 4."""
+
+    part: str
+    state: State
+    detail: str
+    fix: str | None = None
+
+
+def _machine() -> Iterator[Finding]:
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    python = platform.python_version()
+    detail = f"{platform.machine()}, {os.cpu_count()} cores, {memory_gib:.0f} GiB, Python {python}"
+    yield Finding("machine", "ok", detail)
+
+
+def _native() -> Iterator[Finding]:
+    try:
+        from edgevid import _native
+    except ImportError as error:
+        yield Finding("native core", "missing", str(error), "pip install --force-reinstall edgevid")
+        return
+    yield Finding("native core", "ok", f"edgevid {__version__}, kernels: {_native.isa()}")
+
+
+def _libraries() -> Iterator[Finding]:
+    for name in ("numpy", "av", "onnxruntime", "msgspec", "soxr"):
+        try:
+            yield Finding(name, "ok", metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Finding(name, "missing", "not installed", "pip install --force-reinstall edgevid")
+
+
+def _packs() -> Iterator[Finding]:
+    from edgevid.models.store import ModelStore
+
+    for pack in ModelStore().list():
+        if pack.installed:
+            yield Finding(f"pack {pack.name}", "ok", pack.task)
+        elif pack.default:
+            yield Finding(f"pack {pack.name}", "missing", pack.task, f"edgevid models pull {pack.name}")
+        else:
+            yield Finding(f"pack {pack.name}", "optional", pack.task, f"edgevid models pull {pack.name}")
+
+
+def _extras() -> Iterator[Finding]:
+    extras = [
+        ("llama_cpp", "second LLM backend (any GGUF)", "pip install 'edgevid[vlm]'"),
+        ("tensorrt", "TensorRT sessions", "pip install 'edgevid[tensorrt]', on the target device"),
+        ("torch", "export and GPU kernels", "pip install 'edgevid[export]'"),
+    ]
+    for module, purpose, fix in extras:
+        if util.find_spec(module):
+            yield Finding(module, "ok", purpose)
+        else:
+            yield Finding(module, "optional", purpose, fix)
+    if not shutil.which("npm"):
+        yield Finding("npm", "optional", "packs that come from npm", "apt-get install npm")
+
+
+_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_machine, _native, _libraries, _packs, _extras)
+_MARKS = {
+    "ok": "[green]ok[/]",
+    "optional": "[dim]--[/]",
+    "missing": "[red]missing[/]",
+    "untested": "untested",
+}
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--all", "show_all", is_flag=True, help="Also show optional parts that are not installed.")
+def command(as_json: bool, show_all: bool) -> int:
+    """Say what works on this machine and how to install the rest; exit 4 when a needed part is missing.
+
+    \b
+    Examples:
+      edgevid doctor
+      edgevid doctor --json | jq '.findings[] | select(.state == "missing") | .fix'
+    """
+    findings = [finding for check in _CHECKS for finding in check()]
+    if as_json:
+        click.echo(json.dumps({"findings": [asdict(finding) for finding in findings]}))
+    else:
+        _print(findings, show_all)
+    return 4 if any(finding.state == "missing" for finding in findings) else 0
+
+
+def _print(findings: list[Finding], show_all: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("part", "", "what", "fix"):
+        table.add_column(heading, overflow="fold")
+    for finding in findings:
+        if show_all or finding.state != "optional":
+            table.add_row(finding.part, _MARKS[finding.state], finding.detail, finding.fix or "")
+    Console().print(table)
