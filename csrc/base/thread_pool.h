@@ -1,0 +1,69 @@
+// A small fixed pool for data-parallel loops inside one step of a model: some 200 loops per decoded token,
+// each a few microseconds long. Workers spin for a short while after a loop, because the next one usually
+// follows at once, then sleep in the kernel; an idle pool costs no CPU.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace ev {
+
+class ThreadPool {
+ public:
+  // num_threads counts the calling thread, so 1 starts none; 0 means usable_cpus(). Throws
+  // Error(kInvalidArgument) above kMaxThreads.
+  explicit ThreadPool(int num_threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  static constexpr int kMaxThreads = 256;
+  int num_threads() const { return num_threads_; }
+
+  // Cuts [0, n) into at most num_threads contiguous ranges of nearly equal length, none shorter than `grain`
+  // (but for n < grain), and calls fn(begin, end) once for each; returns when all have returned. The cut
+  // depends on n, grain and num_threads alone. A single range, and any call made from inside a range, runs on
+  // the caller without waking anybody.
+  //
+  // fn must not throw. Thread-safe: loops of several callers run one after the other. In a child process
+  // after fork(), where the workers do not exist, all work runs on the caller.
+  template <class Fn>
+  void parallel_for(int64_t n, int64_t grain, const Fn& fn) {
+    run(
+        n, grain, [](const void* f, int64_t begin, int64_t end) { (*static_cast<const Fn*>(f))(begin, end); },
+        &fn);
+  }
+
+ private:
+  using RangeFn = void (*)(const void* fn, int64_t begin, int64_t end);
+  struct Loop {
+    RangeFn call = nullptr;
+    const void* fn = nullptr;
+    int64_t n = 0;
+    int ranges = 0;
+  };
+
+  void run(int64_t n, int64_t grain, RangeFn call, const void* fn);
+  void run_range(const Loop& loop, int index) const;
+  void worker_main(int index);
+  bool wait_for_loop(uint64_t seen);  // false when the pool stops
+  void wake_sleepers();
+
+  const int num_threads_;
+  const int owner_pid_;
+  std::mutex caller_mutex_;  // one loop at a time
+  Loop loop_;                // written by the caller before epoch_ moves
+  alignas(64) std::atomic<uint64_t> epoch_{0};
+  alignas(64) std::atomic<int> pending_{0};  // workers that have not finished the current loop
+  alignas(64) std::atomic<int> sleepers_{0};
+  std::atomic<bool> stopping_{false};
+  std::mutex sleep_mutex_;
+  std::condition_variable wake_;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace ev
