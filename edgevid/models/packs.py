@@ -50,7 +50,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """One file to download and what is kept of it; ``file``, ``bytes``, ``sha256`` are empty for other sources."""
+    """One source and what is kept of it; ``file``, ``bytes`` and ``sha256`` are of a download, else empty."""
 
     scheme: str
     target: str
