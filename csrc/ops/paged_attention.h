@@ -32,7 +32,8 @@ class AttentionPlan {
 
   // A run of tokens inside a tile: `count` slots of `page` from `first` on, placed at token `at` of the tile.
   struct Piece {
-    int32_t page, first, count, at;
+    const void* page;
+    int32_t first, count, at;
   };
 
   // The extents name all tokens, the m new ones last. Throws Error(kInvalidArgument) when an extent leaves
@@ -56,7 +57,7 @@ class AttentionPlan {
 // head h / (num_q_heads / num_kv_heads). `plans` holds one plan for all KV heads or one per KV head, all with
 // m rows. Throws Error(kInvalidArgument) when shapes disagree. m = 0 does nothing. Thread-safe for distinct
 // out.
-void paged_attention(MatrixRef<const float> q, int num_q_heads, const KvPages& pages,
+void paged_attention(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
                      const std::vector<const AttentionPlan*>& plans, float scale, MatrixRef<float> out,
                      ThreadPool& pool);
 
