@@ -42,6 +42,18 @@ class PackStatus:
     problem: MissingPartError | None
     """Why it cannot be pulled here: its channel is off, or edgevid never fetches from it."""
 
+    @property
+    def name(self) -> str:
+        return self.pack.name
+
+    @property
+    def task(self) -> str:
+        return self.pack.task
+
+    @property
+    def default(self) -> bool:
+        return self.pack.default
+
 
 @dataclass(frozen=True, slots=True)
 class FileReport:

@@ -88,7 +88,8 @@ class WordPiece:
 def _words(text: str) -> Iterator[str]:
     """Normalized words; a punctuation mark or CJK character is a word of its own."""
     decomposed = unicodedata.normalize("NFD", "".join(_clean(char) for char in text))
-    plain = "".join(char for char in decomposed if unicodedata.category(char) != "Mn").lower()
+    # One by one: the lower case of a whole string has a second sigma for the end of a word.
+    plain = "".join(char.lower() for char in decomposed if unicodedata.category(char) != "Mn")
     spaced = (f" {char} " if _is_punctuation(char) else char for char in plain)
     yield from "".join(spaced).split()
 
