@@ -1,0 +1,93 @@
+"""``Answerer``: questions about a watched video, answered from its timeline; no language model speaks."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from edgevid.core.nouns import Answer
+from edgevid.memory.memory import Memory
+from edgevid.stream.answer import hearing, intent, language, seeing
+from edgevid.stream.answer.closest import closest
+from edgevid.stream.answer.intent import Query
+from edgevid.stream.answer.labels import load_vocabulary
+from edgevid.stream.answer.reply import Reply
+from edgevid.stream.answer.vocabulary import Vocabulary
+from edgevid.stream.answer.watched import Watched
+
+if TYPE_CHECKING:
+    from edgevid.models.store import ModelStore
+
+
+class Answerer:
+    """Structured, cited answers.
+
+    Args:
+        memory: where the rows are.
+        store: model packs; the text-vector pack, when installed, finds the evidence lines closest to a
+            question no rule understands. Without it shared words do.
+        vocabulary: what the channels can name; None = the labels of the installed packs.
+    """
+
+    def __init__(self, memory: Memory, *, store: ModelStore, vocabulary: Vocabulary | None = None) -> None:
+        self._memory = memory
+        self._store = store
+        self.vocabulary = vocabulary or load_vocabulary(store)
+
+    def answer(self, video_id: int, question: str) -> Answer:
+        """Answer ``question`` about the video; every time in the text is an end of a cited span.
+
+        Raises:
+            KeyError: no such video.
+        """
+        began = time.perf_counter()
+        reply = self._reply(video_id, question)
+        return Answer(
+            question=question,
+            text=reply.text,
+            evidence=reply.evidence,
+            latency_ms=(time.perf_counter() - began) * 1e3,
+            calls=(f"timeline:{reply.via}",),
+        )
+
+    def _reply(self, video_id: int, question: str) -> Reply:
+        watched = Watched.read(self._memory, video_id)
+        code = language.detect(question)
+        if code != "en":
+            return Reply(language.REFUSALS[code], (), "language")
+        query = intent.parse(question, self.vocabulary)
+        if query.intent == "unknown":
+            return closest(question, watched, self._store)
+        return self._dispatch(query, watched)
+
+    def _dispatch(self, query: Query, watched: Watched) -> Reply:
+        vocabulary = self.vocabulary
+        match query.intent:
+            case "nothing":
+                return Reply("Please ask a question about the video, in words.", (), "nothing")
+            case "cannot":
+                return Reply(f"I cannot tell: I do not detect {query.attribute}.", (), "cannot")
+            case "said":
+                return hearing.said(query, watched)
+            case "written":
+                return hearing.written(query, watched)
+            case "heard":
+                return hearing.heard(query, watched, vocabulary)
+            case "summary":
+                return hearing.summary(watched)
+            case "cuts":
+                return seeing.cuts(query, watched)
+            case "length":
+                return seeing.length(watched)
+            case "how_long":
+                return seeing.how_long(query, watched, vocabulary)
+            case "how_many":
+                return seeing.how_many(query, watched, vocabulary)
+            case "before" | "after":
+                return seeing.beside(query, watched, vocabulary, after=query.intent == "after")
+            case "when":
+                return seeing.when(query, watched, vocabulary)
+            case "presence":
+                return seeing.presence(query, watched, vocabulary)
+            case _:
+                return seeing.which(query, watched)

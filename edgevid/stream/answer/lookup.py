@@ -1,0 +1,119 @@
+"""Rows of the timeline that bear on a question, joined into spans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from edgevid.core.nouns import NS_PER_S, Evidence, Kind, TimeSpan
+from edgevid.memory.memory import Row
+from edgevid.stream.answer.vocabulary import Term
+
+_JOIN_NS = 3 * NS_PER_S // 2  # gaps up to this are a detector's blink, not an absence
+_CLASS_FLOOR = 0.35  # frame classes below this are guesses
+_VISUAL: tuple[Kind, ...] = ("object", "class")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What was found for one term.
+
+    Attributes:
+        rows: in order of time; all of one channel.
+        label: the label they carry most of the time.
+        exact: whether that label is what the term says ("man" found as "person" is not).
+    """
+
+    rows: tuple[Row, ...]
+    label: str
+    exact: bool
+
+    @property
+    def spans(self) -> tuple[Evidence, ...]:
+        """The rows joined where gaps are shorter than a detector's blink."""
+        return join(self.rows)
+
+
+def find(rows: Sequence[Row], term: Term, kinds: Iterable[Kind]) -> Match | None:
+    """Rows of the first of ``kinds`` that hold ``term``; None when no channel saw or heard it."""
+    for kind in kinds:
+        labels = term.labels.get(kind, frozenset())
+        hits = tuple(row for row in rows if row.observation.kind == kind and row.observation.label in labels)
+        if kind == "class":
+            hits = tuple(row for row in hits if row.observation.score >= _CLASS_FLOOR)
+        if hits:
+            label = commonest(hits)
+            return Match(hits, label, term.exact and term.phrase in label.lower())
+    return None
+
+
+def visual_first(heard: bool) -> tuple[Kind, ...]:
+    """Channels in the order a question is answered from."""
+    return ("sound", "object", "class") if heard else ("object", "class", "sound")
+
+
+def join(rows: Iterable[Row]) -> tuple[Evidence, ...]:
+    """Overlapping or nearly touching rows to spans, in order of time."""
+    spans: list[tuple[int, int, list[int]]] = []
+    for row in sorted(rows, key=lambda r: r.observation.span.start_ns):
+        span = row.observation.span
+        if spans and span.start_ns <= spans[-1][1] + _JOIN_NS:
+            start_ns, end_ns, ids = spans[-1]
+            spans[-1] = (start_ns, max(end_ns, span.end_ns), [*ids, row.id])
+        else:
+            spans.append((span.start_ns, span.end_ns, [row.id]))
+    return tuple(Evidence(TimeSpan(start, end), tuple(ids)) for start, end, ids in spans)
+
+
+def commonest(rows: Iterable[Row]) -> str:
+    """The label that covers most time."""
+    return max(durations(rows).items(), key=lambda item: item[1])[0]
+
+
+def durations(
+    rows: Iterable[Row], key: Callable[[Row], str] = lambda row: row.observation.label
+) -> dict[str, int]:
+    """Nanoseconds covered per label, in order of first appearance."""
+    total: dict[str, int] = {}
+    for row in rows:
+        span = row.observation.span
+        total[key(row)] = total.get(key(row), 0) + max(span.end_ns - span.start_ns, 1)
+    return total
+
+
+def most_at_once(rows: Iterable[Row]) -> tuple[int, Evidence]:
+    """The largest count of one kind of thing at one time, and when.
+
+    Rows of several labels (a car and a truck are two vehicles) add up while they overlap. A count seen in one
+    sample only, next to a longer one that is one smaller, is taken for a detector's double and ignored.
+    """
+    ordered = sorted(rows, key=lambda r: r.observation.span.start_ns)
+    edges = sorted(
+        {t for row in ordered for t in (row.observation.span.start_ns, row.observation.span.end_ns)}
+    )
+    best: tuple[int, Evidence] | None = None
+    for start_ns, end_ns in pairwise(edges):
+        here = [
+            r
+            for r in ordered
+            if r.observation.span.start_ns <= start_ns and r.observation.span.end_ns >= end_ns
+        ]
+        count = sum(row.observation.count for row in here)
+        if here and (best is None or count > best[0]):
+            best = count, Evidence(TimeSpan(start_ns, end_ns), tuple(row.id for row in here))
+    if best is None:
+        raise ValueError("no rows to count")
+    return best
+
+
+def listing(rows: Sequence[Row], *, floor: float = 0.0) -> list[tuple[str, tuple[Row, ...]]]:
+    """Labels with their rows, longest on screen first; classes below the floor left out."""
+    chosen = [
+        row
+        for row in rows
+        if row.observation.score >= (max(floor, _CLASS_FLOOR) if row.observation.kind == "class" else floor)
+    ]
+    total = durations(chosen)
+    names = sorted(total, key=lambda name: -total[name])
+    return [(name, tuple(row for row in chosen if row.observation.label == name)) for name in names]

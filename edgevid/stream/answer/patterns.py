@@ -1,0 +1,145 @@
+"""Regular expressions the intent rules are made of. Data, no logic."""
+
+from __future__ import annotations
+
+import re
+
+
+def _any(*listed: str) -> re.Pattern[str]:
+    """One pattern for several word lists; within a list ``_`` stands for a space, ``*`` for any ending."""
+    alternatives = [word.replace("_", " ").replace("*", r"\w*") for part in listed for word in part.split()]
+    return re.compile(r"\b(?:" + "|".join(alternatives) + r")\b")
+
+
+SAID = _any(
+    "say says said saying speak* spoke* talk* tell_us tells_us tell_them mention* utter* quote* narrat*",
+    "transcri* speech conversation dialog* voice_?over spoken pronounce* sentence* phrase* discuss*",
+    "announc* voice* monologue",
+)
+SCREEN_SAYS = _any("sign_says? text_says? caption_says? screen_says? title_says? card_says?")
+WRITTEN = _any(
+    "written write* text* caption* title* subtitle* read reads sign signs letters? inscription labell?e?d?",
+    "printed logo* intertitle* credits? words?_on banner poster plate",
+)
+ROAD_SIGN = _any("stop_sign street_sign traffic_sign road_sign")
+HEARD = _any(
+    "hear* sounds? nois* audio music* listen* loud quiet silent silence song soundtrack audible sing*"
+)
+CUTS = _any("cuts? scene_change* scene_cut* scene_transition* scenes shots camera_change* camera_switch*")
+CUTS_MORE = _any("camera_angle* edits? transitions?")
+HOW_LONG = _any("how_long duration how_much_time for_how_many_seconds for_how_many_minutes")
+HOW_MANY = _any("how_many number_of count how_much")
+SIDE = re.compile(r"\b(before|prior to|preceding|previous to)\b|\b(after|following|once|next)\b")
+SIDE_ASKS = _any("what which happens? comes? appears? see seen")
+WHEN = _any(
+    "when what_time which_second which_minute which_moment which_part what_second what_moment what_point",
+    "at_what timestamps? where_in_the_video where_in_the_clip",
+)
+WHAT_WHEN = re.compile(r"^what (is|are|can|do)\b.*\bwhen\b")
+EDGE_TIME = re.compile(
+    r"\b(first|last|earliest|latest) (time|appear\w*|seen|moment)\b"
+    r"|\b(first|last) (appear|see|show|visible)"
+)
+SUMMARY = _any(
+    "summar* describe overview recap gist going_on what_happens what_happened what_is_happening",
+    "what_goes_on what_do_you_see what_is_in_the what_is_in_this what_can_you_see what_can_i_see",
+    "what_can_be_seen what_is_the_video what_is_this_video what_is_the_clip what_is_there_to_see",
+    "what_is_visible tell_me_about_the tell_me_about_this",
+)
+ABOUT = re.compile(r"\babout\??$")
+STARTS_YES_NO = re.compile(r"^(is|are|was|were|do|does|did|can|could|has|have|any|will)\b")
+ASKS_YES_NO = re.compile(
+    r"\b(is|are|was|were) there\b|\bany\b|\bwhether\b|\bif there\b"
+    r"|\b(do|does|did|can|could) (you|i|we|it|the|a|any|some)\b"
+)
+WHICH = _any("what which list name show who tell identify find")
+LENGTH = re.compile(
+    r"\b(how long|length|duration|run(ning)? ?time|how many (seconds|minutes))\b.*"
+    r"\b(video|clip|recording|footage|film|movie|it|this|file|audio)\b"
+    r"|\b(video|clip|recording|footage|file|movie|audio)('s)? (length|duration|run ?time)\b"
+    r"|^how long( is it| is this)?$|^(total |overall )?(duration|length)$"
+)
+LAST = _any("last latest final finally ending end_of at_the_end ends?")
+FIRST = _any("first earliest initially beginning start starts opening")
+WHO_SPEAKS = re.compile(r"\bwho (is |was |are )?(speak|talk|say)")
+
+# What no channel can tell, and how the answer calls it.
+ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (_any("colou?r*"), "colours"),
+    (
+        _any("happy sad angry smil* mood emotion* feel* afraid scared bored tired nervous friendly"),
+        "feelings",
+    ),
+    (_any("wear* dressed outfit hair* beard* moustache glasses shirt jacket"), "looks or clothes"),
+    (_any("how_old age young old gender male_or_female man_or_woman man_or_a_woman"), "age or gender"),
+    (
+        _any(
+            "name_of whose who_is who_are who_was who_were who_made who_filmed who_shot who_directed who_won",
+            "who_wrote identity called",
+        ),
+        "who someone is",
+    ),
+    (_any("why reason what_for"), "reasons"),
+    (_any("tomorrow weather forecast yesterday next_week stock price* cost*"), "anything outside the video"),
+    (
+        re.compile(
+            r"\b(which|what) (city|country|town|street|state|planet|place|location|brand|model|make|year|date"
+            r"|day)\b|\bwhere (was|were|is|are) (this|it|the (video|clip|scene|footage))"
+            r" (filmed|shot|recorded|taken|made)\b"
+        ),
+        "places, brands or dates",
+    ),
+    (
+        re.compile(
+            r"\bhow (fast|tall|heavy|big|far|deep|high|hot|cold|much (does|is|do))\b"
+            r"|\bspeed\b|\bdistance\b|\bweigh\w*\b"
+        ),
+        "sizes, speeds or amounts",
+    ),
+    (
+        re.compile(r"\b(day or night|night or day|indoors? or outdoors?|sunny|raining outside)\b"),
+        "the light or weather",
+    ),
+    (_any("beautiful good bad nice better best favou?rite opinion funny"), "opinions"),
+)
+
+# Words that carry no subject: what is left of a question without them and without known labels is "unknown".
+FUNCTION_WORDS = frozenset(
+    (
+        "a an the this that these those i you we they he she it one me us my your their his her its of in"
+        " on at to from by with for about into over under near next and or not no is am are was be been"
+        " being do does did have has had can could would should will may might must shall there here what"
+        " which who whom whose when where why how any some many much all every each other another more"
+        " most than then so as if please tell show list give find let know just also ever never only"
+        " really actually exactly now again still yet up down out off see seen hear heard appear appearing"
+        " happen happening happened occur come go get look watch visible present shown anything something"
+        " thing everything nothing kind type sort video clip footage film movie recording scene shot"
+        " picture image frame screen time second minute moment point start begin beginning end part first"
+        " last long short whole entire total number count amount different during while like use contain"
+        " include feature camera view back left right side ok hey hi hello thank well two three four five"
+        " once twice around through between used using yes think say detect detected notice recognise"
+        " recognize spot found mention name identify describe background foreground place somewhere"
+        " currently move moving pass passing enter leave stand sit hold early late earliest latest earlier"
+        " later same certain large small big little single piece item were got"
+    ).split()
+)
+
+SAID_PHRASE = re.compile(
+    r"\b(?:say|says|said|saying|mention|mentions|mentioned|mentioning|utter|discuss\w*"
+    r"|(?:speak|talk|talks|talking|speaking) (?:about|of)|word|phrase|sentence)\s+"
+    r"(?:the word |the phrase |about |anything about |something about )?(.+)$"
+)
+SAID_PASSIVE = re.compile(
+    r"\b(?:is|are|was|were) (?:the word |the phrase )?(.+?) (?:ever )?(?:mentioned|said|spoken|uttered)\b"
+)
+SAID_TAIL = re.compile(
+    r"\b(in|during) (the|this) (video|clip|recording|speech|talk|audio)$|\b(said|spoken|mentioned|uttered)$"
+)
+NO_PHRASE = re.compile(
+    r"^(anything|something|in|at|to|on|by|first|last|next|after|before|when|that|here|there|during|again"
+    r"|exactly|then|it|this|the|and|a lot|video|clip|out|loud|with|from|while|of|as|for|is|are|or)\b( .*)?$"
+)
+QUOTED = re.compile(
+    r"[\"\u201c\u201d\u00ab]([^\"\u201c\u201d\u00bb]{1,200})[\"\u201c\u201d\u00bb]"
+    r"|(?<!\w)['\u2018]([^'\u2019]{1,200})['\u2019](?!\w)"
+)

@@ -1,0 +1,250 @@
+"""Replies to questions about what is seen (and sounds asked for by name)."""
+
+from __future__ import annotations
+
+from edgevid.core.nouns import Evidence, Kind, TimeSpan
+from edgevid.stream.answer import lookup, phrasing
+from edgevid.stream.answer.intent import Query
+from edgevid.stream.answer.lookup import Match
+from edgevid.stream.answer.reply import Reply
+from edgevid.stream.answer.vocabulary import Term, Vocabulary
+from edgevid.stream.answer.watched import Watched
+
+_LISTED = 6  # things named in one answer
+
+
+def presence(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
+    """Is there a SUBJECT?"""
+    if not query.subject:
+        return undetectable(query, vocabulary) if query.unknown else which(query, watched)
+    match = _match(query, watched)
+    if match is None:
+        return absent(query.subject[0], watched)
+    return Reply(f"Yes, {_named(query.subject[0], match)} {_spans(match.spans)}.", match.spans, "presence")
+
+
+def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
+    """When does SUBJECT appear (first, last)?"""
+    if not query.subject:
+        return undetectable(query, vocabulary) if query.unknown else _edge(query, watched)
+    match = _match(query, watched)
+    if match is None:
+        return absent(query.subject[0], watched)
+    name, verb = _named(query.subject[0], match), _verb(match)
+    if query.order == "first":
+        first = match.spans[0]
+        return Reply(
+            f"{_capital(name)} is first {verb} at {phrasing.clock(first.span.start_ns)}.", (first,), "when"
+        )
+    if query.order == "last":
+        last = match.spans[-1]
+        return Reply(
+            f"{_capital(name)} is last {verb} at {phrasing.clock(last.span.end_ns)}.", (last,), "when"
+        )
+    return Reply(f"{_capital(name)} is {verb} {phrasing.intervals(match.spans)}.", match.spans, "when")
+
+
+def how_long(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
+    """How long is SUBJECT there?"""
+    if not query.subject:
+        return undetectable(query, vocabulary) if query.unknown else length(watched)
+    match = _match(query, watched)
+    if match is None:
+        return absent(query.subject[0], watched)
+    total = sum(e.span.end_ns - e.span.start_ns for e in match.spans)
+    name = _capital(_named(query.subject[0], match))
+    text = f"{name} is {_verb(match)} for {phrasing.seconds(total)}: {phrasing.intervals(match.spans)}."
+    return Reply(text, match.spans, "how_long")
+
+
+def how_many(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
+    """How many SUBJECTs? The most at one time: a detector cannot tell the same one coming back."""
+    if not query.subject:
+        return undetectable(query, vocabulary)
+    match = _match(query, watched)
+    if match is None:
+        reply = absent(query.subject[0], watched)
+        return Reply(f"0. {reply.text}", (), reply.via)
+    if "time" in query.words:
+        count = len(match.spans)
+        return Reply(f"{count}: {phrasing.intervals(match.spans)}.", match.spans, "how_many")
+    if match.rows[0].observation.kind != "object":
+        name = _named(query.subject[0], match)
+        return Reply(f"At least 1: {name} {_spans(match.spans)}.", match.spans, "how_many")
+    count, evidence = lookup.most_at_once(match.rows)
+    labels = {row.observation.label for row in match.rows}
+    name = match.label if len(labels) == 1 else query.subject[0].phrase
+    text = f"{phrasing.plural(name, count)} at most at one time, {phrasing.interval(evidence)}."
+    return Reply(text, (evidence,), "how_many")
+
+
+def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
+    """What is there, of a kind when the question names one?"""
+    kinds: tuple[Kind, ...] = ("sound",) if heard else ("object", "class")
+    rows = watched.of(*kinds)
+    if query.subject:
+        labels = {
+            (kind, label) for term in query.subject for kind in kinds for label in term.labels.get(kind, ())
+        }
+        narrowed = [row for row in rows if (row.observation.kind, row.observation.label) in labels]
+        if narrowed or _is_group(query.subject[0]):
+            rows = narrowed
+            if not rows:
+                return absent(query.subject[0], watched)
+    if query.order is not None and rows:
+        return _edge(query, watched, rows_of=kinds)
+    found = lookup.listing(rows)
+    if not query.subject and not heard:  # unasked, a frame class is a weaker claim than a boxed object
+        found = [item for item in found if item[1][0].observation.kind == "object"] or found
+    if not found:
+        what = "No sound" if heard else "Nothing I know"
+        return Reply(f"{what} was detected.", (), "which")
+    parts, evidence = [], []
+    for name, of_name in found[:_LISTED]:
+        spans = lookup.join(of_name)
+        parts.append(f"{_short(name)} ({phrasing.interval(spans[0])})")
+        evidence.append(spans[0])
+    return Reply(f"{_capital(phrasing.conjunction(parts))}.", tuple(evidence), "which")
+
+
+def beside(query: Query, watched: Watched, vocabulary: Vocabulary, *, after: bool) -> Reply:
+    """What comes before or after SUBJECT?"""
+    if not query.subject:
+        return undetectable(query, vocabulary)
+    match = _match(query, watched)
+    if match is None:
+        return absent(query.subject[0], watched)
+    labels = {row.observation.label for row in match.rows}
+    if after:
+        edge = match.spans[0].span.start_ns if query.order == "first" else match.spans[-1].span.end_ns
+        rows = [
+            r
+            for r in watched.rows
+            if r.observation.span.start_ns >= edge and r.observation.label not in labels
+        ]
+    else:
+        edge = match.spans[0].span.start_ns
+        rows = [
+            r
+            for r in watched.rows
+            if r.observation.span.start_ns < edge and r.observation.label not in labels
+        ]
+        rows = rows[-_LISTED:]
+    side = "after" if after else "before"
+    anchor = match.spans[-1] if after else match.spans[0]
+    if not rows:
+        text = f"Nothing else was detected {side} {_named(query.subject[0], match)} ({phrasing.clock(edge)})."
+        return Reply(text, (anchor,), side)
+    spans = [Evidence(row.observation.span, (row.id,)) for row in rows[:3]]
+    parts = [
+        f"{_short(r.observation.label)} {phrasing.interval(e)}" for r, e in zip(rows, spans, strict=False)
+    ]
+    lead = f"{side.capitalize()} {_named(query.subject[0], match)} ({phrasing.clock(edge)})"
+    text = f"{lead}: {phrasing.conjunction(parts)}."
+    return Reply(text, (anchor, *spans), side)
+
+
+def length(watched: Watched) -> Reply:
+    """How long is the video?"""
+    whole = Evidence(TimeSpan(0, watched.duration_ns), ())
+    return Reply(f"The video is {phrasing.seconds(watched.duration_ns)} long.", (whole,), "length")
+
+
+def cuts(query: Query, watched: Watched) -> Reply:
+    """How many scenes, and when do they change?"""
+    if not watched.watched_for("cut"):
+        return Reply("I did not watch for cuts.", (), "cuts")
+    found = [Evidence(row.observation.span, (row.id,)) for row in watched.of("cut")]
+    scenes = phrasing.plural("scene", len(found) + 1)
+    if not found:
+        text = "No cut was detected" + (f": {scenes}." if query.wants != "presence" else ".")
+        return Reply(text, (), "cuts")
+    cuts_named = phrasing.plural("cut", len(found))
+    order = {"first": found[:1], "last": found[-1:]}.get(query.order or "")
+    times = phrasing.conjunction([phrasing.clock(e.span.start_ns) for e in (order or found)[:8]])
+    if query.wants == "when" and order:
+        return Reply(f"The {query.order} cut is at {times}.", tuple(order), "cuts")
+    asks_cuts = any(word in query.words for word in ("cut", "edit", "transition", "change"))
+    head = f"{cuts_named}, so {scenes}" if asks_cuts else f"{scenes}, {cuts_named}"
+    yes = "Yes: " if query.wants == "presence" else ""
+    return Reply(
+        f"{yes}{head}; cut at {times}{' and later' if len(found) > 8 else ''}.", tuple(found[:8]), "cuts"
+    )
+
+
+def absent(term: Term, watched: Watched) -> Reply:
+    """The channel that could have found ``term`` ran and did not."""
+    channels = [kind for kind in term.labels if watched.watched_for(kind)]
+    if not channels:
+        needs = " or ".join(sorted(term.labels))
+        missing = (
+            "the video has no sound"
+            if set(term.labels) <= {"sound", "speech"}
+            else f"I did not watch for {needs}"
+        )
+        return Reply(f"No: {missing}.", (), "absent")
+    return Reply(f"No, {phrasing.article(term.phrase)} was not detected.", (), "absent")
+
+
+def undetectable(query: Query, vocabulary: Vocabulary) -> Reply:
+    """No channel has a label for the subject: that is not the same as "not there"."""
+    name = " ".join(query.unknown[:3])
+    sizes = vocabulary.sizes
+    known = f"{sizes['object']} objects, {sizes['class']} scene classes and {sizes['sound']} sounds"
+    text = f"I cannot detect '{name}': it is not among the {known} I know."
+    return Reply(text, (), "undetectable")
+
+
+def _match(query: Query, watched: Watched, *, heard: bool = False) -> Match | None:
+    for term in query.subject:
+        match = lookup.find(watched.rows, term, lookup.visual_first(heard))
+        if match is not None:
+            return match
+    return None
+
+
+def _edge(
+    query: Query, watched: Watched, rows_of: tuple[Kind, ...] = ("object", "class", "speech", "text")
+) -> Reply:
+    """The first or last thing of all."""
+    rows = watched.of(*rows_of)
+    if not rows:
+        return Reply("Nothing I know was detected.", (), "which")
+    if query.order == "last":
+        latest = max(row.observation.span.end_ns for row in rows)
+        chosen = [row for row in rows if row.observation.span.end_ns == latest]
+    else:
+        earliest = rows[0].observation.span.start_ns
+        chosen = [row for row in rows if row.observation.span.start_ns == earliest]
+    names = list(dict.fromkeys(_short(row.observation.label) for row in chosen))[:_LISTED]
+    evidence = lookup.join(chosen)
+    edge = evidence[0].span.end_ns if query.order == "last" else evidence[0].span.start_ns
+    word = "Last" if query.order == "last" else "First"
+    return Reply(f"{word}: {phrasing.conjunction(names)}, at {phrasing.clock(edge)}.", evidence[:1], "which")
+
+
+def _is_group(term: Term) -> bool:
+    return sum(len(labels) for labels in term.labels.values()) > 1
+
+
+def _named(term: Term, match: Match) -> str:
+    """The phrase, and what was really detected where that is not the same."""
+    if term.phrase == match.label.lower() or match.exact:
+        return phrasing.article(_short(match.label))
+    return f"{phrasing.article(term.phrase)} (detected as {_short(match.label)})"
+
+
+def _short(label: str) -> str:
+    return label.split(",")[0]
+
+
+def _verb(match: Match) -> str:
+    return "heard" if match.rows[0].observation.kind == "sound" else "seen"
+
+
+def _spans(spans: tuple[Evidence, ...]) -> str:
+    return phrasing.intervals(spans)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

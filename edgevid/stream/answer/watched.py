@@ -1,0 +1,36 @@
+"""What one watched video holds, read once per question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgevid.core.nouns import Kind
+from edgevid.memory.memory import Memory, Row, VideoRow
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Rows of a video by channel, in order of time."""
+
+    video: VideoRow
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def read(cls, memory: Memory, video_id: int) -> Watched:
+        """All rows of the video."""
+        return cls(memory.video(video_id), tuple(memory.rows(video_id)))
+
+    def of(self, *kinds: Kind) -> Sequence[Row]:
+        """Rows of these channels."""
+        return [row for row in self.rows if row.observation.kind in kinds]
+
+    @property
+    def duration_ns(self) -> int:
+        """Presentation time watched so far."""
+        ends = (row.observation.span.end_ns for row in self.rows)
+        return self.video.duration_ns or max(ends, default=0)
+
+    def watched_for(self, kind: Kind) -> bool:
+        """Whether this channel ran (and, for sound, whether there was any to hear)."""
+        return kind in self.video.channels and (self.video.has_audio or kind not in ("speech", "sound"))

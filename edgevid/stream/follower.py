@@ -1,0 +1,200 @@
+"""A language model that follows the stream: frames and timeline lines go into its KV cache as they happen."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgevid.core.kv_config import KVConfig
+from edgevid.core.nouns import Answer, Frame
+from edgevid.memory.memory import Memory, Row
+from edgevid.models.chat import Message, chat_tokens
+from edgevid.models.llm import LanguageModel, LanguageSequence
+from edgevid.stream.answer import phrasing
+from edgevid.stream.answer.vocabulary import Vocabulary
+from edgevid.stream.connector import LabelConnector, VisionEncoder
+from edgevid.stream.events import Event
+from edgevid.stream.grounding import ungrounded
+
+if TYPE_CHECKING:
+    from edgevid.models.store import ModelStore
+
+DEMO = "demo"
+_SYSTEM = (
+    "You watch a video. Notes with times follow. Answer questions from the notes alone, in one sentence."
+)
+_ANSWER_TOKENS = 48
+_SHOWN_ROWS = 24
+
+
+class Follower:
+    """Feeds one sequence per video and drafts answers on forks of it, so that asking never disturbs watching.
+
+    Args:
+        model: any backend.
+        name: how answers and statistics call it.
+        speaks: whether a supported draft may become the answer; the demo model's never does.
+        encoder: frames to embedding rows; None when the model is fed text lines only.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        name: str,
+        speaks: bool,
+        encoder: VisionEncoder | None,
+        vocabulary: Vocabulary,
+    ) -> None:
+        self._model = model
+        self._name = name
+        self._speaks = speaks
+        self._encoder = encoder
+        self._vocabulary = vocabulary
+        self._lock = threading.Lock()
+        self._sequence: LanguageSequence | None = None
+        self._fed = {"tokens": 0, "seconds": 0.0}
+        self._drafted = {"tokens": 0, "seconds": 0.0}
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path | LanguageModel,
+        *,
+        kv: KVConfig,
+        store: ModelStore,
+        threads: int,
+        vocabulary: Vocabulary,
+    ) -> Follower:
+        """Open "demo", a GGUF path or a loaded model, with the label connector as its eyes.
+
+        Raises:
+            MissingPartError: the demo pack or the classifier pack is not installed.
+            BadModelError: the file is not a model this runtime reads.
+        """
+        from edgevid.perception.classes import Classifier
+
+        if isinstance(model, str | Path):
+            from edgevid.models.native_llm import NativeLanguageModel
+
+            speaks, name = str(model) != DEMO, str(model)
+            path = Path(model) if speaks else store.where(DEMO)["model.gguf"]
+            loaded: LanguageModel = NativeLanguageModel(path, kv=kv, threads=threads)
+        else:
+            speaks, name, loaded = True, getattr(model, "name", "user model"), model
+        encoder = LabelConnector(Classifier(store, threads=threads), loaded)
+        return cls(loaded, name=name, speaks=speaks, encoder=encoder, vocabulary=vocabulary)
+
+    def begin(self) -> None:
+        """Start a new video with an empty past."""
+        with self._lock:
+            if self._sequence is not None:
+                self._sequence.close()
+            self._sequence = self._model.new_sequence()
+            self._feed_tokens(chat_tokens(self._model, [Message("system", _SYSTEM)], reply=False))
+
+    def see(self, frame: Frame) -> None:
+        """Append the rows of one frame."""
+        if self._encoder is None:
+            return
+        rows = self._encoder(frame)
+        with self._lock:
+            began = time.perf_counter()
+            self._need().append_rows(rows, logits="none")
+            self._count(self._fed, len(rows), began)
+
+    def note(self, events: Iterable[Event]) -> None:
+        """Append one short line per event that has just begun."""
+        lines = "".join(f"{phrasing.clock(e.observation.span.start_ns)} {_line(e)}\n" for e in events)
+        if lines:
+            with self._lock:
+                self._feed_tokens(self._model.tokenize(lines))
+
+    def improve(self, answer: Answer, memory: Memory, video_id: int) -> Answer:
+        """Draft an answer from what ``answer`` cites; keep it only when every claim in it is supported."""
+        cited = {row_id for evidence in answer.evidence for row_id in evidence.rows}
+        rows = [row for row in memory.rows(video_id) if row.id in cited][:_SHOWN_ROWS]
+        draft = self._draft(answer.question, rows)
+        unsupported = ungrounded(draft, answer.question, rows, self._vocabulary)
+        if unsupported:
+            verdict = f"draft refused: {', '.join(unsupported[:3])} not in the evidence"
+        elif not draft or not rows:
+            verdict = "draft refused: it cites nothing"
+        elif not self._speaks:
+            verdict = "draft not shown: a demo model describes nothing"
+        else:
+            return replace(answer, text=draft, calls=(*answer.calls, f"llm:{self._name}: draft supported"))
+        return replace(answer, calls=(*answer.calls, f"llm:{self._name}: {verdict}"))
+
+    def stats(self) -> dict[str, Any]:
+        """``kv_tokens``, tokens per second of feeding and drafting, and the selection in use."""
+        with self._lock:
+            kv = self._sequence.kv() if self._sequence is not None else None
+        return {
+            "kv_tokens": kv.tokens if kv else 0,
+            "model": self._name,
+            "encoder": "label-connector (demo)" if isinstance(self._encoder, LabelConnector) else None,
+            "selection": kv.selection if kv else None,
+            "seen_tokens": kv.seen if kv else 0,
+            "fed_tokens": int(self._fed["tokens"]),
+            "feed_tokens_per_s": _rate(self._fed),
+            "decoded_tokens": int(self._drafted["tokens"]),
+            "decode_tokens_per_s": _rate(self._drafted),
+        }
+
+    def close(self) -> None:
+        """Give the KV cache back."""
+        with self._lock:
+            if self._sequence is not None:
+                self._sequence.close()
+                self._sequence = None
+
+    def _draft(self, question: str, rows: Sequence[Row]) -> str:
+        notes = "\n".join(
+            f"{phrasing.clock(row.observation.span.start_ns)} {row.observation.label}" for row in rows
+        )
+        with self._lock:
+            fork = self._need().fork()
+        try:
+            turn = [Message("user", f"Notes:\n{notes}\nQuestion: {question}")]
+            fork.append_tokens(chat_tokens(self._model, turn, bos=False))
+            began = time.perf_counter()
+            pieces = list(fork.generate(max_tokens=_ANSWER_TOKENS, stop=["\n"]))
+            self._count(self._drafted, len(pieces), began)
+        finally:
+            fork.close()
+        return "".join(piece.text for piece in pieces).strip()
+
+    def _feed_tokens(self, ids: Sequence[int]) -> None:
+        began = time.perf_counter()
+        self._need().append_tokens(ids, logits="none")
+        self._count(self._fed, len(ids), began)
+
+    def _need(self) -> LanguageSequence:
+        if self._sequence is None:
+            raise RuntimeError("begin() starts a video before anything is fed")
+        return self._sequence
+
+    @staticmethod
+    def _count(counter: dict[str, float], tokens: int, began: float) -> None:
+        counter["tokens"] += tokens
+        counter["seconds"] += time.perf_counter() - began
+
+
+def _line(event: Event) -> str:
+    o = event.observation
+    return {
+        "object": f"{o.label}" + (f" x{o.count}" if o.count > 1 else ""),
+        "speech": f'someone says "{o.label}"',
+        "text": f'text "{o.label}"',
+        "sound": f"sound: {o.label}",
+        "cut": "new scene",
+    }.get(o.kind, o.label)
+
+
+def _rate(counter: dict[str, float]) -> float:
+    return round(counter["tokens"] / counter["seconds"], 1) if counter["seconds"] > 0 else 0.0
