@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgevid.core.errors import LimitError
+from edgevid.core.errors import LimitError, UsageError
 from edgevid.core.nouns import NS_PER_S, AudioChunk, Frame
 from edgevid.media.clock import ClockRepairs, StreamClock
 from edgevid.media.info import SourceInfo
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """What one reading of a source delivers; the fields are the options of ``Source.read``."""
+    """What one reading of a source delivers; the fields are the options of ``Source.read``.
+
+    Errors: UsageError for a value out of range.
+    """
 
     video: bool
     audio: bool
@@ -40,6 +43,18 @@ class ReadPlan:
     start_ns: int
     end_ns: int
     exact: bool
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("fps", self.fps, 1e-4, 1000.0),
+            ("max_side", self.max_side, 1, 1 << 16),
+            ("sample_rate", self.sample_rate, 1000, 384_000),
+            ("chunk_s", self.chunk_s, 0.001, 3600.0),
+        ):
+            if value is not None and not low <= value <= high:
+                raise UsageError(f"{name}={value:g} is out of range", fix=f"choose {low:g} to {high:g}")
+        if not 0 <= self.start_ns <= self.end_ns:
+            raise UsageError("start_s must not be negative nor after end_s", fix="give start_s < end_s")
 
 
 @dataclass(slots=True)

@@ -7,24 +7,31 @@ with open_source("clip.mp4") as source:
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
-from itertools import chain
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from edgevid.core.errors import LimitError, UsageError
+from edgevid.core.errors import BadInputError, LimitError, UsageError
 from edgevid.core.limits import MediaLimits
 from edgevid.core.nouns import NS_PER_S, AudioChunk, Frame
-from edgevid.media.info import SourceInfo
+from edgevid.media.info import SourceInfo, describe_file, describe_sequence
 from edgevid.media.passage import Passage, ReadPlan, ReadStats
-from edgevid.media.reader import Reader, to_ns
+from edgevid.media.picture import hdr_curve
+from edgevid.media.reader import FileReader, Reader
 from edgevid.media.sampler import FOREVER_NS
+from edgevid.media.seeking import seek_before
+from edgevid.media.sequence import SequenceReader, read_picture
+from edgevid.media.uri import list_files, parse_uri
 
 if TYPE_CHECKING:
-    from edgevid.media.reader import Decoded
+    from av.video.frame import VideoFrame
 
-_SEEK_BACK_S = (0.0, 10.0, 60.0)
+_DEFAULT_LIMITS = MediaLimits()
+_MAX_DECODER_THREADS = 4
+_PROBE_SOUNDS = 2000
 _SHORT_BY = 0.05
 
 OpenReader = Callable[[bool], Reader]
@@ -113,18 +120,16 @@ class Source:
         longer than allowed. Damage in the file is no error: it is counted in ``stats`` and told in
         ``warnings``.
         """
-        plan = _check_plan(
-            ReadPlan(
-                video=video and self.info.has_video,
-                audio=audio and self.info.has_audio,
-                fps=fps,
-                max_side=max_side,
-                sample_rate=sample_rate,
-                chunk_s=chunk_s,
-                start_ns=round(start_s * NS_PER_S),
-                end_ns=FOREVER_NS if end_s is None else round(end_s * NS_PER_S),
-                exact=exact,
-            )
+        plan = ReadPlan(
+            video=video and self.info.has_video,
+            audio=audio and self.info.has_audio,
+            fps=fps,
+            max_side=max_side,
+            sample_rate=sample_rate,
+            chunk_s=chunk_s,
+            start_ns=round(start_s * NS_PER_S),
+            end_ns=FOREVER_NS if end_s is None else round(end_s * NS_PER_S),
+            exact=exact,
         )
         if self._closed:
             raise UsageError(f"{self.info.uri}: the source is closed", fix="open it again")
@@ -152,7 +157,14 @@ class Source:
             return
         reader = self._new_reader(plan)
         try:
-            decoded, reader = self._start(reader, plan)
+            decoded = None
+            if plan.start_ns:
+                decoded = seek_before(reader, plan.start_ns, video=plan.video, audio=plan.audio)
+                if decoded is None:
+                    # Reading from the beginning is slow but right.
+                    self._drop_reader(reader)
+                    reader = self._new_reader(plan)
+            decoded = decoded or reader.decode(video=plan.video, audio=plan.audio)
             passage = Passage(
                 info=self.info,
                 plan=plan,
@@ -179,22 +191,6 @@ class Source:
             if reader in self._readers:
                 self._readers.remove(reader)
         reader.close()
-
-    def _start(self, reader: Reader, plan: ReadPlan) -> tuple[Iterator[Decoded], Reader]:
-        """Decoded frames from a point at or before the start of ``plan``, and the reader they come from."""
-        if plan.start_ns:
-            for back_s in _SEEK_BACK_S:
-                if not reader.seek(max(0, plan.start_ns - round(back_s * NS_PER_S))):
-                    break
-                decoded = reader.decode(video=plan.video, audio=plan.audio)
-                head = _until_main_track(decoded, plan)
-                first_ns = to_ns(head[-1].pts, head[-1].time_base) if head else None
-                if first_ns is not None and first_ns - reader.start_ns <= plan.start_ns:
-                    return chain(head, decoded), reader
-            # Many formats seek badly or not at all; from the beginning it is slow but right.
-            self._drop_reader(reader)
-            reader = self._new_reader(plan)
-        return reader.decode(video=plan.video, audio=plan.audio), reader
 
     def _check_duration(self, plan: ReadPlan) -> None:
         length_s, limit_s = self.info.duration_s, self._limits.max_duration_s
@@ -226,31 +222,92 @@ class Source:
             self.warnings.append(line)
 
 
-def _until_main_track(decoded: Iterator[Decoded], plan: ReadPlan) -> list[Decoded]:
-    """Frames up to and including the first one of the track that decides whether a seek went far enough
-    back.
+def list_sources(uri: str | Path) -> tuple[str, ...]:
+    """The sources ``uri`` stands for: itself, or each video and sound file of a folder or glob, in natural
+    order.
+
+    Errors: BadInputError when it names nothing; UsageError, MissingPartError as ``parse_uri`` and
+    ``list_files``.
     """
+    listing = list_files(parse_uri(uri))
+    return tuple(str(p) for p in listing.media) if listing.media else (str(uri),)
+
+
+def open_source(
+    uri: str | Path,
+    *,
+    limits: MediaLimits = _DEFAULT_LIMITS,
+    threads: int | None = None,
+    image_fps: float = 25.0,
+) -> Source:
+    """Open one source and prove that it decodes.
+
+    Args:
+        uri: see ``edgevid.media.uri``; a folder or glob of several videos is refused, ``list_sources``
+            splits it.
+        limits: what the source may cost; checked before it is decoded, and while.
+        threads: threads of the video decoder, default up to 4.
+        image_fps: rate of an image sequence.
+
+    Errors: BadInputError (missing, empty, not media, damaged beyond use), LimitError, UsageError,
+    MissingPartError; each names the source in one line.
+    """
+    if threads is None:
+        threads = min(_MAX_DECODER_THREADS, os.cpu_count() or 1)
+    if not (1 <= threads <= 256 and 1e-3 <= image_fps <= 1000.0):
+        raise UsageError(
+            "threads or image_fps is out of range", fix="threads 1 to 256, image_fps 0.001 to 1000"
+        )
+    listing = list_files(parse_uri(uri))
+    if listing.images:
+        return _open_sequence(str(uri), listing.images, fps=image_fps, limits=limits)
+    if len(listing.media) > 1:
+        raise UsageError(
+            f"{uri}: stands for {len(listing.media)} videos",
+            fix=f"name one of them, such as {listing.media[0]}",
+        )
+    return _open_file(str(uri), listing.media[0], limits=limits, threads=threads)
+
+
+def _open_file(uri: str, path: Path, *, limits: MediaLimits, threads: int) -> Source:
+    def open_reader(exact: bool) -> Reader:
+        return FileReader.open(path, limits=limits, threads=threads, exact=exact)
+
+    reader = FileReader.open(path, limits=limits, threads=threads, exact=True)
+    try:
+        picture, has_sound = _probe(reader)
+        if picture is None and not has_sound:
+            raise BadInputError(
+                f"{uri}: nothing in it can be decoded", fix="record or copy it again, or convert it to mp4"
+            )
+        warnings = []
+        if picture is None and reader.video is not None:
+            warnings.append(f"{uri}: no picture can be decoded, only sound")
+            reader.video = None
+        curve = hdr_curve(picture) if picture is not None else None
+        if curve:
+            warnings.append(f"{uri}: HDR ({curve}) colours are not tone-mapped")
+        info = describe_file(uri, path, reader, picture)
+    finally:
+        reader.close()
+    return Source(info, open_reader, limits=limits, warnings=warnings)
+
+
+def _probe(reader: FileReader) -> tuple[VideoFrame | None, bool]:
+    """(first decoded picture if any, whether any sound was decoded before it)."""
     from av.video.frame import VideoFrame
 
-    head: list[Decoded] = []
-    for frame in decoded:
-        head.append(frame)
-        if isinstance(frame, VideoFrame) == plan.video:
-            return head
-    return []
+    sounds = 0
+    for frame in reader.decode(video=True, audio=True):
+        if isinstance(frame, VideoFrame):
+            return frame, sounds > 0
+        sounds += 1
+        if reader.video is None or sounds >= _PROBE_SOUNDS:
+            break
+    return None, sounds > 0
 
 
-def _check_plan(plan: ReadPlan) -> ReadPlan:
-    for name, value, low, high in (
-        ("fps", plan.fps, 1e-4, 1000.0),
-        ("max_side", plan.max_side, 1, 1 << 16),
-        ("sample_rate", plan.sample_rate, 1000, 384_000),
-        ("chunk_s", plan.chunk_s, 0.001, 3600.0),
-    ):
-        if value is not None and not low <= value <= high:
-            raise UsageError(
-                f"{name}={value:g} is out of range", fix=f"choose {name} from {low:g} to {high:g}"
-            )
-    if not 0 <= plan.start_ns <= plan.end_ns:
-        raise UsageError("start_s must not be negative nor after end_s", fix="give start_s < end_s")
-    return plan
+def _open_sequence(uri: str, paths: tuple[Path, ...], *, fps: float, limits: MediaLimits) -> Source:
+    first = read_picture(paths[0], limits=limits)
+    info = describe_sequence(uri, paths, fps=fps, first=first)
+    return Source(info, lambda exact: SequenceReader(paths, fps, limits), limits=limits, warnings=[])
