@@ -48,7 +48,7 @@ enum class Precision {
 
 class PackedMatrix {
  public:
-  PackedMatrix() = default;
+  PackedMatrix();
 
   // Packs matrices of equal cols, stacked along rows: y = [x W0^T | x W1^T | ...], so that query, key and
   // value (or gate and up) are one call. Their types may differ. The sources may be freed afterwards. Throws
