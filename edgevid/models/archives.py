@@ -6,7 +6,10 @@ goes, and never more than the pinned number of bytes is written.
 
 from __future__ import annotations
 
+import errno
+import gzip
 import hashlib
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -24,15 +27,10 @@ _NESTED_LIMIT = 1 << 30
 """Largest archive inside an archive, bytes."""
 
 _BROKEN = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-    KeyError,
-    RuntimeError,
-    NotImplementedError,
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, struct.error, EOFError),
+    *(LookupError, ValueError, OverflowError, RuntimeError, NotImplementedError),
 )
-"""What zipfile and tarfile raise on damaged, encrypted or unknown content."""
+"""What zipfile and tarfile raise on damaged, encrypted or unknown content; EINVAL too, for a wild seek."""
 
 
 def take(archive: Path, member: Member, output: Path) -> None:
@@ -52,11 +50,10 @@ def take(archive: Path, member: Member, output: Path) -> None:
                 f"{archive.name}: {member.path} is {size} bytes, sha256 {digest}; "
                 f"expected {member.bytes} bytes, sha256 {member.sha256}"
             )
-    except _BROKEN as error:
+    except BaseException as error:
         output.unlink(missing_ok=True)
-        raise BadModelError(f"{archive.name}: cannot read {member.path}: {error}") from None
-    except BaseException:
-        output.unlink(missing_ok=True)
+        if isinstance(error, _BROKEN) or (isinstance(error, OSError) and error.errno == errno.EINVAL):
+            raise BadModelError(f"{archive.name}: cannot read {member.path}: {error}") from None
         raise
 
 

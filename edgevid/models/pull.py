@@ -96,7 +96,7 @@ def pull_packs(store: ModelStore, packs: Sequence[Pack], listener: PullListener)
 def _scratch(store: ModelStore) -> Iterator[Path]:
     """An empty scratch folder: nobody else is in it, because the store is locked."""
     shutil.rmtree(store.scratch, ignore_errors=True)
-    store.scratch.mkdir(parents=True)
+    store.scratch.mkdir(parents=True, exist_ok=True)  # the pip of a killed pull may still be at it
     try:
         yield store.scratch
     finally:

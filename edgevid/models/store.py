@@ -232,6 +232,6 @@ def _delete(folder: Path, scratch: Path) -> int:
     size = _size_of(folder)
     if folder != scratch:
         scratch.mkdir(exist_ok=True)
-        folder = folder.rename(scratch / folder.name)
-    shutil.rmtree(folder)
+        folder.rename(scratch / folder.name)
+    shutil.rmtree(scratch)
     return size
