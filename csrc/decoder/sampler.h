@@ -35,13 +35,16 @@ class Sampler {
 
  private:
   struct Candidate {
-    double logit;
+    double logit;  // once weighed: the probability, but for a factor
     TokenId id;
   };
   void collect(const float* logits, size_t n, const TokenMask* allowed);
-  void penalize(Candidate& candidate) const;
+  void penalize_recent();
+  TokenId best() const;
   TokenId draw();
-  void keep_best(size_t k);
+  void sort_best(size_t k);
+  double weigh();
+  double keep_mass(double mass);
   uint32_t next_random();
 
   SamplerOptions options_;

@@ -47,6 +47,9 @@ class Vocabulary {
   const std::string& bytes(TokenId id) const { return at(id).bytes; }
   TokenKind kind(TokenId id) const { return at(id).kind; }
   float score(TokenId id) const { return at(id).score; }
+  // Whether the token is text that generation may print: normal, user-defined and byte tokens that are not
+  // empty.
+  bool spells_text(TokenId id) const;
   TokenId find(std::string_view name) const;  // by name as in the file; kNoToken when there is none
   size_t longest_name() const { return longest_name_; }
 
