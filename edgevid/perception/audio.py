@@ -36,7 +36,7 @@ def default_channels(
 
 
 def speech_channel(store: ModelStore, *, threads: int = 1, pack: str = SPEECH_PACK) -> SpeechChannel:
-    """Speech by a Moonshine ``pack``: ``moonshine-tiny-en``, or ``moonshine-base-en`` (a little better, 20 times slower)."""
+    """Speech by a Moonshine ``pack``; ``moonshine-base-en`` hears a little better at 20 times the cost."""
     from edgevid.models.session import onnx_session
     from edgevid.perception.moonshine import Moonshine, read_vocabulary
     from edgevid.perception.speech import SpeechChannel

@@ -1,4 +1,4 @@
-"""From chunks of any rate, size and quality to one steady 16 kHz clock that every audio channel listens to."""
+"""From chunks of any rate, size and quality to the steady 16 kHz every audio channel listens at."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Block:
     Attributes:
         samples: float32 [n], finite, in [-1, 1], n >= 1.
         pts_ns: time of the first sample.
-        restart: the stream broke off before this block (seek, long gap, new rate); what was pending belongs to the past.
+        restart: the stream broke off before this block (seek, long gap, new rate); what was pending is over.
     """
 
     samples: npt.NDArray[np.float32]
@@ -42,10 +42,10 @@ class Block:
 class AudioIntake:
     """Cleans, resamples and clocks the chunks of one stream.
 
-    Samples are counted from the first chunk; a chunk's own ``pts_ns`` corrects the count only when both differ by
-    more than 100 ms, so that time stamps rounded by a container do no harm. A gap up to 1 s is filled with silence, an
-    overlap up to 1 s is dropped, anything else restarts the clock. How the sound is cut into chunks does not
-    change the samples that come out.
+    Samples are counted from the first chunk; a chunk's own ``pts_ns`` corrects the count only when both
+    differ by more than 100 ms, so that time stamps rounded by a container do no harm. A gap up to 1 s is
+    filled with silence, an overlap up to 1 s is dropped, anything else restarts the clock. How the sound is
+    cut into chunks does not change the samples that come out.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,9 @@
-"""Moonshine speech recognition: the greedy decode loop over its encoder and its cached decoder, on onnxruntime.
+"""Moonshine speech recognition: the greedy decode loop over its encoder and its cached decoder.
 
-Jeffries et al., "Moonshine: Speech Recognition for Live Transcription and Voice Commands", arXiv 2410.15608. The encoder
-eats raw samples (one vector per 384); the decoder is the usual one with cross attention, merged so that one
-file serves the first step (``use_cache_branch`` false, makes the cross-attention cache) and all later ones.
+Jeffries et al., "Moonshine: Speech Recognition for Live Transcription and Voice Commands", arXiv 2410.15608.
+The encoder eats raw samples (one vector per 384); the decoder is the usual one with cross attention, merged
+so that one file serves the first step (``use_cache_branch`` false, makes the cross-attention cache) and all
+later ones.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class Moonshine:
     Args:
         encoder: input_values float32 [1, samples] (and attention_mask int64 [1, samples] in newer exports)
             -> last_hidden_state [1, frames, width].
-        decoder: input_ids, encoder_hidden_states, the caches, use_cache_branch -> logits [1, 1, vocabulary] and caches
-            [1, heads, steps, head_dim].
+        decoder: input_ids, encoder_hidden_states, caches, use_cache_branch -> logits [1, 1, vocabulary] and
+            caches [1, heads, steps, head_dim].
         vocabulary: bytes of every token, see ``read_vocabulary``.
     """
 
@@ -72,8 +73,12 @@ class Moonshine:
         heard = {"input_values": samples} | ({"attention_mask": mask} if self._masks_encoder else {})
         (states,) = self._encoder.run(heard, ("last_hidden_state",))
         # The decoder's mask is over samples too: the export thins it out to encoder frames itself.
-        fixed = {"encoder_hidden_states": states} | ({"encoder_attention_mask": mask} if self._masks_decoder else {})
-        tokens, total = self._decode(fixed, limit=math.ceil(samples.size / RATE * _TOKENS_PER_S) + _TOKENS_FREE)
+        fixed = {"encoder_hidden_states": states} | (
+            {"encoder_attention_mask": mask} if self._masks_decoder else {}
+        )
+        tokens, total = self._decode(
+            fixed, limit=math.ceil(samples.size / RATE * _TOKENS_PER_S) + _TOKENS_FREE
+        )
         text = b"".join(self._vocabulary[t] for t in tokens if t >= _SPECIAL).decode("utf-8", "replace")
         return Transcript(text.replace("▁", " ").strip(), total / len(tokens), tokens[-1] == _END)
 
@@ -105,7 +110,8 @@ def read_vocabulary(path: Path) -> list[bytes]:
     Raises:
         BadModelError: the file ends inside a token.
     """
-    data, tokens, at = path.read_bytes(), [], 0
+    data, at = path.read_bytes(), 0
+    tokens: list[bytes] = []
     while at < len(data):
         length, at = data[at], at + 1
         if length >= 128 and at < len(data):

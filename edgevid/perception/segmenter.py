@@ -43,7 +43,7 @@ class SegmenterConfig:
     on: float = 0.4
     off: float = 0.25
     min_speech_ms: int = 160
-    min_silence_ms: int = 800
+    min_silence_ms: int = 480
     pad_ms: int = 192
     max_ms: int = 15_000
 
@@ -79,6 +79,16 @@ class Segmenter:
         self._enough, self._most = _windows(config.min_speech_ms), max(4, _windows(config.max_ms))
         self._forget()
 
+    def _forget(self) -> None:
+        self._vad.reset()
+        self._origin_ns: int | None = None
+        self._partial = np.zeros(0, np.float32)
+        self._held: list[npt.NDArray[np.float32]] = []
+        self._probabilities: list[float] = []
+        self._next = 0  # index of the window to come
+        self._onset: int | None = None  # index of the first voiced window of the open utterance
+        self._voiced = 0  # index of its last voiced window
+
     def push(self, block: Block) -> Iterator[Utterance]:
         """Take the next block; yield the utterances that ended."""
         if block.restart:
@@ -98,20 +108,10 @@ class Segmenter:
             yield from self._close()
         self._forget()
 
-    def _forget(self) -> None:
-        self._vad.reset()
-        self._origin_ns: int | None = None
-        self._partial = np.zeros(0, np.float32)
-        self._held: list[npt.NDArray[np.float32]] = []
-        self._probabilities: list[float] = []
-        self._next = 0  # index of the window to come
-        self._onset: int | None = None  # index of the first voiced window of the open utterance
-        self._voiced = 0  # index of its last voiced window
-
     def _listen(self, samples: npt.NDArray[np.float32]) -> Iterator[Utterance]:
         windows = samples.reshape(-1, WINDOW)
         for window, probability in zip(windows, self._vad(windows).tolist(), strict=True):
-            self._held.append(window)
+            self._held.append(window.copy())  # a view would keep the whole block alive
             self._probabilities.append(probability)
             self._next += 1
             yield from self._decide(self._next - 1, probability)

@@ -34,10 +34,10 @@ class SoundConfig:
         max_s: a longer span is given out in parts, so that a steady sound is known before it ends.
     """
 
-    on: float = 0.5
+    on: float = 0.65
     off: float = 0.3
     sure: float = 0.8
-    gap: int = 1
+    gap: int = 2
     at_once: int = 3
     max_s: float = 30.0
 
@@ -57,7 +57,9 @@ class TagTracker:
         self._open: dict[int, _Open] = {}
         self._longest = max(1, int(config.max_s * RATE) // HOP)
 
-    def push(self, look: int, probabilities: npt.NDArray[np.float32]) -> Iterator[tuple[int, int, int, float]]:
+    def push(
+        self, look: int, probabilities: npt.NDArray[np.float32]
+    ) -> Iterator[tuple[int, int, int, float]]:
         """Take look number ``look``; yield (class, first look, last look, mean probability) of what ended."""
         likeliest = np.argsort(-probabilities, kind="stable")[: self._config.at_once].tolist()
         for index in likeliest:
@@ -146,4 +148,6 @@ class SoundChannel:
         assert self._origin_ns is not None
         start_ns = self._origin_ns + first * HOP * NS_PER_S // RATE
         end_ns = self._origin_ns + (last * HOP + PATCH) * NS_PER_S // RATE
-        return Observation("sound", self._names[index], TimeSpan(start_ns, end_ns), score, model_id=self.model_id)
+        return Observation(
+            "sound", self._names[index], TimeSpan(start_ns, end_ns), score, model_id=self.model_id
+        )

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgevid.core.nouns import AudioChunk, Kind, Observation
+from edgevid.core.nouns import NS_PER_S, AudioChunk, Kind, Observation, TimeSpan
 from edgevid.perception.audio_intake import AudioIntake, level_dbfs
 from edgevid.perception.moonshine import Transcript
 from edgevid.perception.segmenter import Segmenter, SegmenterConfig, Utterance, VoiceActivity
 
 UNRECOGNISED = "[unrecognised speech]"
-"""Label of speech whose words the recogniser guessed at: another language, mumbling, several voices at once."""
+"""Label of speech whose words were only guessed at: another language, mumbling, several voices at once."""
 
 Recogniser = Callable[[npt.NDArray[np.float32]], Transcript]
 
@@ -26,18 +26,23 @@ class BeliefConfig:
 
     Attributes:
         min_level_dbfs: quieter utterances are not speech.
-        min_score: geometric mean of the token probabilities below which words are not believed. On the clips
-            of docs/model_cards/moonshine-tiny-en.md, 0.52 keeps all natural English and 3 of 40 foreign utterances.
-        min_voice: mean voice activity from which unbelieved words are reported as unrecognised speech; below, as nothing.
+        min_score: geometric mean of the token probabilities below which words are not believed; chosen in
+            docs/model_cards/moonshine-tiny-en.md.
+        min_score_in_doubt: the same within ``doubt_s`` after speech that was not believed: who spoke another
+            language a moment ago still does.
+        min_voice: mean voice activity from which unbelieved words are reported as unrecognised speech; below,
+            as nothing.
     """
 
     min_level_dbfs: float = -60.0
     min_score: float = 0.52
+    min_score_in_doubt: float = 0.7
+    doubt_s: float = 10.0
     min_voice: float = 0.8
 
 
 class SpeechChannel:
-    """What is said in a stream, utterance by utterance (see `AudioChannel`). Times are those of the utterance.
+    """What is said in a stream (see `AudioChannel`): one observation, with its time, per utterance.
 
     Args:
         recogniser: samples of an utterance -> transcript.
@@ -61,6 +66,7 @@ class SpeechChannel:
         self._belief = belief or BeliefConfig()
         self._intake = AudioIntake()
         self._segmenter = Segmenter(voice, config=segmenter)
+        self._doubted_ns: int | None = None  # end of the last utterance, when it was not believed
 
     def push(self, chunk: AudioChunk) -> list[Observation]:
         """See `AudioChannel.push`."""
@@ -77,8 +83,22 @@ class SpeechChannel:
                 continue
             transcript = self._recogniser(utterance.samples)
             score = math.exp(transcript.log_probability)
-            if score >= self._belief.min_score and transcript.complete:
+            if self._believes(transcript, score, utterance.span):
                 if any(c.isalnum() for c in transcript.text):  # else "♪♪": the recogniser's word for music
-                    yield Observation("speech", transcript.text, utterance.span, score, model_id=self.model_id)
+                    yield Observation(
+                        "speech", transcript.text, utterance.span, score, model_id=self.model_id
+                    )
             elif utterance.voice >= self._belief.min_voice:
-                yield Observation("speech", UNRECOGNISED, utterance.span, utterance.voice, model_id=self.model_id)
+                yield Observation(
+                    "speech", UNRECOGNISED, utterance.span, utterance.voice, model_id=self.model_id
+                )
+
+    def _believes(self, transcript: Transcript, score: float, span: TimeSpan) -> bool:
+        doubted = (
+            self._doubted_ns is not None
+            and 0 <= span.start_s - self._doubted_ns / NS_PER_S <= self._belief.doubt_s
+        )
+        least = self._belief.min_score_in_doubt if doubted else self._belief.min_score
+        believed = transcript.complete and score >= least
+        self._doubted_ns = None if believed else span.end_ns
+        return believed

@@ -1,4 +1,4 @@
-"""Voice activity: the probability that each 32 ms of sound holds speech (Silero VAD, its 16 kHz sequence form)."""
+"""Voice activity: how likely each 32 ms of sound holds speech (Silero VAD, its 16 kHz sequence form)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SileroVad:
     """Runs the network over consecutive windows of one stream; its LSTM state is carried from call to call.
 
     Args:
-        session: the pack's ``model.onnx``: input [n, 64 + 512], h and c [1, 1, 128] -> speech_probs [n], hn, cn.
+        session: the pack's ``model.onnx``: input [n, 64 + 512], h, c [1, 1, 128] -> speech_probs [n], hn, cn.
     """
 
     def __init__(self, session: Session) -> None:
@@ -31,7 +31,9 @@ class SileroVad:
 
     def __call__(self, windows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Probability of speech, float32 [n], in each of ``windows``, float32 [n, 512]; n may be 0."""
-        found = [self._run(windows[i : i + _WINDOWS_PER_CALL]) for i in range(0, len(windows), _WINDOWS_PER_CALL)]
+        found = [
+            self._run(windows[i : i + _WINDOWS_PER_CALL]) for i in range(0, len(windows), _WINDOWS_PER_CALL)
+        ]
         return np.concatenate(found) if found else np.zeros(0, np.float32)
 
     def _run(self, windows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
