@@ -18,8 +18,8 @@ _BACK_S = (0.0, 10.0, 60.0)
 def seek_before(reader: Reader, start_ns: int, *, video: bool, audio: bool) -> Iterator[Decoded] | None:
     """Decoded frames that begin at or before ``start_ns``; None when no seek lands there.
 
-    Formats without an index seek to a guess, and decoding may only begin at the next key picture, so what comes
-    out first is checked and the seek repeated from further back.
+    Formats without an index seek to a guess, and decoding may begin only at the next key picture: what comes
+    out first is checked, and the seek repeated from further back.
     """
     for back_s in _BACK_S:
         if not reader.seek(max(0, start_ns - round(back_s * NS_PER_S))):
