@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 
 #include "base/error.h"
 
@@ -22,12 +23,14 @@ class CancelToken {
 struct RunLimits {
   const CancelToken* cancel = nullptr;
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  std::function<void()> poll;  // asked too, when set; what it throws ends the call (a language's signal handlers)
 
   // Throws Error(kCancelled) or Error(kDeadline); otherwise returns.
   void check() const {
     if (cancel != nullptr && cancel->cancelled()) throw Error(ErrorCode::kCancelled, "cancelled by the caller");
     if (deadline != std::chrono::steady_clock::time_point::max() && std::chrono::steady_clock::now() >= deadline)
       throw Error(ErrorCode::kDeadline, "the deadline passed");
+    if (poll) poll();
   }
 };
 

@@ -1,0 +1,77 @@
+#include "decoder/sequence.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace ev::decoder {
+
+Sequence::Sequence(std::shared_ptr<const Decoder> decoder, std::unique_ptr<kv::Selection> selection)
+    : decoder_(std::move(decoder)),
+      cache_(std::make_unique<kv::KvCache>(
+          decoder_->pages(), decoder_->window(),
+          kv::KeyRotation{decoder_->config().rope_inv_freq, decoder_->config().rope_layout})),
+      selection_(selection ? std::move(selection) : std::make_unique<kv::WindowSelection>()) {}
+
+int64_t Sequence::rows_for(LogitRows which, int64_t m) {
+  switch (which) {
+    case LogitRows::kNone: return 0;
+    case LogitRows::kLast: return std::min<int64_t>(m, 1);
+    case LogitRows::kAll: return m;
+  }
+  return 0;
+}
+
+void Sequence::append_tokens(const std::vector<TokenId>& ids, LogitRows which, MatrixRef<float> logits,
+                             const RunLimits& limits) {
+  for (const TokenId id : ids) {
+    if (id < 0 || static_cast<uint32_t>(id) >= decoder_->config().vocab)
+      throw Error(ErrorCode::kInvalidArgument, "there is no token " + std::to_string(id));
+  }
+  append(static_cast<int64_t>(ids.size()), which, logits, limits,
+         [&](int64_t first, MatrixRef<float> input) { decoder_->embed(ids.data() + first, input); });
+}
+
+void Sequence::append_rows(MatrixRef<const float> rows, LogitRows which, MatrixRef<float> logits,
+                           const RunLimits& limits) {
+  if (rows.cols != decoder_->config().hidden)
+    throw Error(ErrorCode::kInvalidArgument, "rows are " + std::to_string(rows.cols) + " wide, the model takes " +
+                                                 std::to_string(decoder_->config().hidden));
+  append(rows.rows, which, logits, limits, [&](int64_t first, MatrixRef<float> input) {
+    for (int64_t i = 0; i < input.rows; ++i) std::copy_n(rows.row(first + i), rows.cols, input.row(i));
+  });
+}
+
+template <class Fill>
+void Sequence::append(int64_t m, LogitRows which, MatrixRef<float> logits, const RunLimits& limits, const Fill& fill) {
+  if (logits.rows != rows_for(which, m) || (logits.rows > 0 && logits.cols != decoder_->config().vocab))
+    throw Error(ErrorCode::kInvalidArgument, "the logits have a wrong shape");
+  const Decoder::Loan forward(*decoder_);
+  int64_t filled = 0;  // rows of logits
+  for (int64_t first = 0; first < m;) {
+    const auto step = static_cast<uint32_t>(std::min<int64_t>(m - first, decoder_->options().chunk));
+    const bool last = first + step == m;
+    limits.check();
+    cache_->begin_append(step, decoder_->threads());
+    try {
+      fill(first, forward->input(step));
+      forward->run(*cache_, *selection_, limits);
+      const int64_t wanted = which == LogitRows::kAll ? step : which == LogitRows::kLast && last ? 1 : 0;
+      if (wanted > 0) forward->logits(logits.slice(filled, wanted));
+      filled += wanted;
+    } catch (...) {
+      cache_->rollback();
+      throw;
+    }
+    cache_->commit();
+    first += step;
+  }
+}
+
+std::unique_ptr<Sequence> Sequence::fork() const {
+  auto copy = std::make_unique<Sequence>(decoder_, selection_->clone());
+  copy->cache_ = cache_->fork();
+  return copy;
+}
+
+}  // namespace ev::decoder

@@ -1,0 +1,51 @@
+// One growing text on a Decoder: what it holds in the KV cache and what it attends.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/tensor.h"
+#include "decoder/decoder.h"
+#include "kv/cache.h"
+#include "kv/selection.h"
+
+namespace ev::decoder {
+
+// Which of an append's rows need logits.
+enum class LogitRows { kNone, kLast, kAll };
+
+// Not thread-safe; different sequences of one decoder may be used on different threads at the same time.
+class Sequence {
+ public:
+  // `selection` null: dense attention.
+  explicit Sequence(std::shared_ptr<const Decoder> decoder, std::unique_ptr<kv::Selection> selection = nullptr);
+
+  // Runs tokens or embedding rows [m, hidden] in steps of the decoder's chunk. `logits` [rows_for(which, m), vocab]
+  // receives what `which` names. Throws what `limits` throws, Error(kOutOfMemory) when the page pool is full and
+  // Error(kInvalidArgument) for an unknown id or a wrong shape; the steps finished before stay, length() tells.
+  void append_tokens(const std::vector<TokenId>& ids, LogitRows which, MatrixRef<float> logits, const RunLimits& limits);
+  void append_rows(MatrixRef<const float> rows, LogitRows which, MatrixRef<float> logits, const RunLimits& limits);
+  static int64_t rows_for(LogitRows which, int64_t m);
+
+  // A second sequence with the same past.
+  std::unique_ptr<Sequence> fork() const;
+  void truncate(uint64_t length) { cache_->truncate(length); }
+
+  uint64_t length() const { return cache_->length(); }
+  const kv::KvCache& cache() const { return *cache_; }
+  const kv::Selection& selection() const { return *selection_; }
+  const Decoder& decoder() const { return *decoder_; }
+
+ private:
+  // Fills the step's input rows [first, first + input.rows).
+  template <class Fill>
+  void append(int64_t m, LogitRows which, MatrixRef<float> logits, const RunLimits& limits, const Fill& fill);
+
+  std::shared_ptr<const Decoder> decoder_;
+  std::unique_ptr<kv::KvCache> cache_;
+  std::unique_ptr<kv::Selection> selection_;
+};
+
+}  // namespace ev::decoder

@@ -1,0 +1,22 @@
+// The whole truth about a pool and its caches, checked by one pure function. Tests call it after every random step.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kv/cache.h"
+#include "kv/page_pool.h"
+
+namespace ev::kv {
+
+// An empty string when all of these hold, else the first that does not:
+//   - free + used = total, and used is the number of pages with an owner;
+//   - a page has as many owners as caches list it, and no cache lists it twice;
+//   - a cache lists exactly the pages its kept tokens (and the step under way) fill;
+//   - whole pages are evicted, only between sinks and newest, and the window is not exceeded;
+//   - the sinks have an unshifted copy once the window has slid.
+// `caches` must be all caches of the pool, none of them in use on another thread.
+std::string find_violation(const PagePool& pool, const std::vector<const KvCache*>& caches);
+
+}  // namespace ev::kv

@@ -1,0 +1,221 @@
+// Decoder and Sequence for Python: convert, release the GIL, call.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "decoder/decoder.h"
+#include "decoder/sequence.h"
+#include "ops/dequantize.h"
+
+namespace py = pybind11;
+
+namespace ev::python {
+namespace {
+
+using decoder::Decoder;
+using decoder::LogitRows;
+using decoder::Sequence;
+using decoder::TokenId;
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+using Clock = std::chrono::steady_clock;
+
+// Asks Python for Ctrl-C and the caller's cancel object between layers, rarely enough not to wait for the GIL often.
+class PythonPoll {
+ public:
+  explicit PythonPoll(py::object cancel) : cancel_(std::move(cancel)) { ask(); }
+
+  void operator()() {
+    if (Clock::now() - asked_ < kPeriod) return;
+    const py::gil_scoped_acquire gil;
+    ask();
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kPeriod{50};
+
+  void ask() {
+    asked_ = Clock::now();
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (!cancel_.is_none() && cancel_.attr("is_set")().cast<bool>())
+      throw Error(ErrorCode::kCancelled, "cancelled by the caller");
+  }
+
+  py::object cancel_;
+  Clock::time_point asked_;
+};
+
+LogitRows parse_rows(const std::string& logits) {
+  if (logits == "last") return LogitRows::kLast;
+  if (logits == "all") return LogitRows::kAll;
+  if (logits == "none") return LogitRows::kNone;
+  throw Error(ErrorCode::kInvalidArgument, "logits must be 'last', 'all' or 'none', not '" + logits + "'");
+}
+
+// A Sequence that several Python threads may hold: one call at a time, nothing after close().
+class SequenceHandle {
+ public:
+  explicit SequenceHandle(std::unique_ptr<Sequence> sequence) : sequence_(std::move(sequence)) {}
+
+  template <class Append>
+  py::array_t<float> append(int64_t m, const std::string& logits, py::object cancel, std::optional<double> deadline_s,
+                            const Append& append_to) {
+    const LogitRows which = parse_rows(logits);
+    py::array_t<float> out({Sequence::rows_for(which, m), static_cast<int64_t>(vocab())});
+    const MatrixRef<float> rows(out.mutable_data(), out.shape(0), out.shape(1));
+    auto poll = std::make_shared<PythonPoll>(std::move(cancel));
+    RunLimits limits;
+    limits.poll = [poll_raw = poll.get()] { (*poll_raw)(); };
+    if (deadline_s) limits.deadline = Clock::now() + std::chrono::nanoseconds(static_cast<int64_t>(*deadline_s * 1e9));
+    use([&](Sequence& s) { append_to(s, which, rows, limits); });
+    return out;
+  }
+
+  // Calls fn on the sequence with the GIL released.
+  template <class Fn>
+  auto use(const Fn& fn) {
+    const py::gil_scoped_release no_gil;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!sequence_) throw Error(ErrorCode::kInvalidArgument, "the sequence is closed");
+    return fn(*sequence_);
+  }
+
+  void close() {
+    const py::gil_scoped_release no_gil;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    sequence_.reset();
+  }
+
+ private:
+  uint32_t vocab() {
+    return use([](Sequence& s) { return s.decoder().config().vocab; });
+  }
+
+  std::mutex mutex_;
+  std::unique_ptr<Sequence> sequence_;
+};
+
+py::dict config_dict(const Decoder& d) {
+  const decoder::ModelConfig& c = d.config();
+  const io::GgufValue* chat = d.file().find("tokenizer.chat_template");
+  const auto* text = chat != nullptr ? std::get_if<std::string>(chat) : nullptr;
+  py::dict out;
+  out["architecture"] = c.architecture;
+  out["layers"] = c.n_layers;
+  out["hidden"] = c.hidden;
+  out["heads"] = c.n_heads;
+  out["kv_heads"] = c.n_kv_heads;
+  out["head_dim"] = c.head_dim;
+  out["vocab"] = c.vocab;
+  out["context_length"] = c.context_length;
+  out["chat_template"] = text != nullptr ? py::object(py::bytes(*text)) : py::object(py::none());
+  return out;
+}
+
+py::dict kv_dict(const Sequence& s) {
+  const kv::KvCache& cache = s.cache();
+  py::dict out;
+  out["tokens"] = cache.kept();
+  out["seen"] = cache.length();
+  out["pages"] = cache.pages().size() + cache.unshifted_sinks().size();
+  out["bytes"] = (cache.pages().size() + cache.unshifted_sinks().size()) * cache.layout().page_bytes();
+  out["selection"] = s.selection().name();
+  return out;
+}
+
+py::array_t<float> embed(const Decoder& d, const std::vector<TokenId>& ids) {
+  py::array_t<float> out({static_cast<int64_t>(ids.size()), int64_t{d.config().hidden}});
+  const MatrixRef<float> rows(out.mutable_data(), out.shape(0), out.shape(1));
+  const py::gil_scoped_release no_gil;
+  d.embed(ids.data(), rows);
+  return out;
+}
+
+// The same rows without loading the model.
+py::array_t<float> embedding_rows(const std::string& path, const std::vector<TokenId>& ids) {
+  const auto file = io::GgufFile::open(path);
+  const io::GgufTensor& t = file->tensor("token_embd.weight");
+  const ops::WeightSource table{t.type, t.data, static_cast<int64_t>(t.rows()), static_cast<int64_t>(t.cols())};
+  py::array_t<float> out({static_cast<int64_t>(ids.size()), table.cols});
+  ThreadPool threads(1);
+  ops::gather_rows(table, ids.data(), {out.mutable_data(), out.shape(0), out.shape(1)}, threads);
+  return out;
+}
+
+void bind_sequence(py::module_& m) {
+  py::class_<SequenceHandle>(m, "Sequence")
+      .def(
+          "append_tokens",
+          [](SequenceHandle& self, const std::vector<TokenId>& ids, const std::string& logits, py::object cancel,
+             std::optional<double> deadline_s) {
+            return self.append(static_cast<int64_t>(ids.size()), logits, std::move(cancel), deadline_s,
+                               [&](Sequence& s, LogitRows which, MatrixRef<float> out, const RunLimits& limits) {
+                                 s.append_tokens(ids, which, out, limits);
+                               });
+          },
+          py::arg("ids"), py::kw_only(), py::arg("logits") = "last", py::arg("cancel") = py::none(),
+          py::arg("deadline_s") = py::none())
+      .def(
+          "append_rows",
+          [](SequenceHandle& self, const Floats& rows, const std::string& logits, py::object cancel,
+             std::optional<double> deadline_s) {
+            if (rows.ndim() != 2) throw Error(ErrorCode::kInvalidArgument, "rows must have two dimensions");
+            const MatrixRef<const float> in(rows.data(), rows.shape(0), rows.shape(1));
+            return self.append(in.rows, logits, std::move(cancel), deadline_s,
+                               [&](Sequence& s, LogitRows which, MatrixRef<float> out, const RunLimits& limits) {
+                                 s.append_rows(in, which, out, limits);
+                               });
+          },
+          py::arg("rows"), py::kw_only(), py::arg("logits") = "last", py::arg("cancel") = py::none(),
+          py::arg("deadline_s") = py::none())
+      .def("fork",
+           [](SequenceHandle& self) {
+             return std::make_unique<SequenceHandle>(self.use([](Sequence& s) { return s.fork(); }));
+           })
+      .def("truncate", [](SequenceHandle& self, uint64_t length) { self.use([=](Sequence& s) { s.truncate(length); }); })
+      .def("close", &SequenceHandle::close)
+      .def_property_readonly("length",
+                             [](SequenceHandle& self) { return self.use([](Sequence& s) { return s.length(); }); })
+      .def("kv", [](SequenceHandle& self) {
+        const Sequence* sequence = nullptr;
+        self.use([&](Sequence& s) { sequence = &s; });
+        return kv_dict(*sequence);
+      });
+}
+
+}  // namespace
+
+void bind_decoder(py::module_& m) {
+  bind_sequence(m);
+  py::class_<Decoder, std::shared_ptr<Decoder>>(m, "Decoder")
+      .def(py::init([](const std::string& path, int threads, uint32_t page_size, uint32_t window, uint32_t sinks,
+                       uint64_t kv_tokens, uint32_t chunk, bool exact) {
+             const decoder::DecoderOptions options{threads, page_size, window, sinks, kv_tokens, chunk, exact};
+             const py::gil_scoped_release no_gil;
+             return std::make_shared<Decoder>(io::GgufFile::open(path), options);
+           }),
+           py::arg("path"), py::kw_only(), py::arg("threads") = 0, py::arg("page_size") = 64, py::arg("window") = 0,
+           py::arg("sinks") = 64, py::arg("kv_tokens") = 0, py::arg("chunk") = 256, py::arg("exact") = false)
+      .def_property_readonly("config", &config_dict)
+      .def_property_readonly("threads", [](const Decoder& d) { return d.options().threads; })
+      .def_property_readonly("weight_bytes", &Decoder::weight_bytes)
+      .def_property_readonly("tokenizer", &Decoder::tokenizer)
+      .def("embed", &embed, py::arg("ids"))
+      .def(
+          "new_sequence",
+          [](const std::shared_ptr<Decoder>& self, uint32_t attend_sinks, uint32_t attend_recent) {
+            auto selection = std::make_unique<kv::WindowSelection>(attend_sinks, attend_recent);
+            return std::make_unique<SequenceHandle>(std::make_unique<Sequence>(self, std::move(selection)));
+          },
+          py::kw_only(), py::arg("attend_sinks") = 0, py::arg("attend_recent") = 0);
+  m.def("embedding_rows", &embedding_rows, py::arg("path"), py::arg("ids"));
+}
+
+}  // namespace ev::python
