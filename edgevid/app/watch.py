@@ -68,10 +68,10 @@ def command(
     sheet: Path | None,
     as_json: bool,
 ) -> None:
-    """Watch SOURCE (a file, a folder of pictures, or "sample") and print what is seen and heard.
+    """Watch SOURCE (file, folder of pictures, or "sample"); print what is seen and heard.
 
-    Questions are answered from the timeline, with the spans that support each answer. Without --llm no language
-    model runs; with it, a model's sentence is shown only when the timeline supports it.
+    Questions are answered from the timeline, with the spans that support each answer. Without --llm no
+    language model runs; with it, a model's sentence is shown only when the timeline supports it.
 
     \b
     Examples:

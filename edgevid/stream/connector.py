@@ -3,10 +3,10 @@
 A classifier's posterior over class names, times the language model's own token embeddings of those names, is
 one soft token per picture region (closed form, nothing trained)::
 
-    rows[r] = sum_c p[r, c] * mean_t embed(tokens(name_c))[t]     r: whole frame, then 3 x 3 crops
+    rows[r] = sum_c p[r, c] * mean_t embed(tokens(name_c))[t]
 
-It gives a decoder real frames at the rate a video LLM would see them (10 rows a frame), so that its latency and
-its KV cache can be measured. What the model then says describes nothing and is never shown as if it did.
+It gives a decoder real frames at the rate a video LLM would see them (10 rows a frame), so that its latency
+and its KV cache can be measured. What the model then says describes nothing and is never shown as if it did.
 """
 
 from __future__ import annotations

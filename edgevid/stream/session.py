@@ -71,7 +71,6 @@ class StreamSession:
         store: ModelStore | None = None,
     ) -> None:
         from edgevid.models.store import ModelStore
-        from edgevid.perception import audio, vision
         from edgevid.stream.answer.answerer import Answerer
 
         if not 0 < fps <= 240:
@@ -82,10 +81,8 @@ class StreamSession:
         store = store or ModelStore()
         self.memory = memory or Memory()
         self._owns_memory = memory is None
-        self._visual: Sequence[VisualChannel] = vision.default_channels(
-            store, threads=threads, channels=self.channels
-        )
-        self._audio: Sequence[AudioChannel] = audio.default_channels(store, threads=1, channels=self.channels)
+        self._visual = _visual_channels(store, threads, self.channels)
+        self._audio = _audio_channels(store, self.channels)
         self._answerer = Answerer(self.memory, store=store)
         self._follower = self._load_follower(model, kv or KVConfig(), store, threads)
         self._stages = StageTimes()
@@ -161,6 +158,8 @@ class StreamSession:
             finally:
                 self._elapsed_s = time.perf_counter() - began
                 self._warnings += opened.warnings
+                if info.duration_s is not None:  # the last frame's period may reach past the end
+                    self._media_ns = min(self._media_ns, int(info.duration_s * NS_PER_S))
                 self.memory.set_watched(video_id, self._media_ns)
 
     async def awatch(self, source: str | Path | Source, **options: Any) -> AsyncIterator[Event]:
@@ -297,6 +296,23 @@ class StreamSession:
                 if last:
                     heard += channel.flush()
         return heard
+
+
+def _visual_channels(store: ModelStore, threads: int, kinds: tuple[Kind, ...]) -> Sequence[VisualChannel]:
+    if not set(kinds) & {"object", "class", "text", "cut"}:
+        return ()
+    from edgevid.perception import vision
+
+    return vision.default_channels(store, threads=threads, channels=kinds)
+
+
+def _audio_channels(store: ModelStore, kinds: tuple[Kind, ...]) -> Sequence[AudioChannel]:
+    """One thread each: the ear works beside the eye."""
+    if not set(kinds) & {"speech", "sound"}:
+        return ()
+    from edgevid.perception import audio
+
+    return audio.default_channels(store, threads=1, channels=kinds)
 
 
 def _end_ns(chunk: AudioChunk) -> int:

@@ -78,7 +78,7 @@ def ask(memory: Memory, question: str, video: int | None = None) -> Answer:
         ("Is the word banana said?", r"^No, \"banana\" was not said"),
         ("What text is on the screen?", r"GATE 24"),
         ("What can be heard?", r"Rain"),
-        ("Is there music?", r"^No, a music was not detected|^No, music was not detected"),
+        ("Is there music?", r"^No, music was not heard"),
         ("How many cuts are there?", r"^2 cuts, so 3 scenes"),
         ("How many scenes does it have?", r"^3 scenes"),
         ("What colour is the car?", r"I cannot tell"),

@@ -183,6 +183,8 @@ def absent(term: Term, watched: Watched) -> Reply:
             else f"I did not watch for {needs}"
         )
         return Reply(f"No: {missing}.", (), "absent")
+    if set(channels) == {"sound"}:
+        return Reply(f"No, {term.phrase} was not heard.", (), "absent")
     return Reply(f"No, {phrasing.article(term.phrase)} was not detected.", (), "absent")
 
 

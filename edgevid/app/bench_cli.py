@@ -1,0 +1,84 @@
+"""``edgevid bench``: measure, and print what was reached and what was not."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+
+import click
+
+from edgevid.bench.report import Row, refuse_when_loaded, report
+
+
+@click.group("bench")
+def command() -> None:
+    """Measure speed and quality on this machine; exit 1 when a goal is missed under --strict.
+
+    \b
+    Examples:
+      edgevid bench answers --json
+      edgevid bench decoder --quick
+    """
+
+
+@command.command("answers")
+@click.option("--llm", metavar="MODEL", help="Let this model draft; 'demo' or a GGUF file.")
+@click.option("--quick", is_flag=True, help="The dev set only.")
+@click.option("--wrong", is_flag=True, help="Print each wrong dev answer to stderr.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--strict", is_flag=True, help="Exit 1 when a goal is missed.")
+def answers(llm: str | None, quick: bool, wrong: bool, as_json: bool, strict: bool) -> int:
+    """Score answers on the question sets (needs the clips: EDGEVID_TEST_DATA)."""
+    from edgevid.bench import answers as bench
+
+    found = bench.rows(bench.find_data(), llm=llm, quick=quick, on_wrong=_print_wrong if wrong else None)
+    return _finish("answers", list(found), as_json, strict)
+
+
+@command.command("decoder")
+@click.option("--quick", is_flag=True, help="Fits in a minute: depth 512 only.")
+@click.option("--force", is_flag=True, help="Time even when the machine is busy.")
+@click.option("--threads", default=0, type=click.IntRange(min=0), help="CPU threads; 0 = all cores.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--strict", is_flag=True, help="Exit 1 when a goal is missed.")
+def decoder(quick: bool, force: bool, threads: int, as_json: bool, strict: bool) -> int:
+    """Decode, 10-token step and prefill against llama.cpp at its best settings, and parity."""
+    from edgevid.bench import decoder as bench
+
+    refuse_when_loaded(force=force)
+    return _finish("decoder", list(bench.rows(quick=quick, threads=threads)), as_json, strict)
+
+
+def _finish(name: str, rows: Sequence[Row], as_json: bool, strict: bool) -> int:
+    envelope = report(name, rows, threads=os.cpu_count() or 1)
+    if as_json:
+        click.echo(json.dumps(envelope))
+    else:
+        _print(envelope["machine"], rows)
+    return 1 if strict and any(row.passed is False for row in rows) else 0
+
+
+def _print(machine: dict[str, object], rows: Sequence[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("measure", "value", "unit", "goal", ""):
+        table.add_column(heading)
+    marks = {True: "[green]reached[/]", False: "[red]missed[/]", None: ""}
+    for row in rows:
+        value = "--" if row.value is None else str(row.value)
+        table.add_row(
+            row.measure, value, row.unit, "" if row.goal is None else f"{row.goal:g}", marks[row.passed]
+        )
+    console = Console()
+    console.print(f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']}")
+    console.print(table)
+    for row in rows:
+        if row.value is None:
+            console.print(f"[dim]{row.measure}: {row.method}[/]")
+
+
+def _print_wrong(wrong: dict[str, object]) -> None:
+    click.echo(json.dumps(wrong, ensure_ascii=False), err=True)
