@@ -108,10 +108,14 @@ class VideoWriter:
         from av.video.reformatter import VideoReformatter
 
         self._scaler = VideoReformatter()
+        # The index in front lets a browser play the file while it loads.
+        options = {"movflags": "faststart"} if self._format in ("mp4", "mov") else {}
         with ExitStack() as stack:
             part = stack.enter_context(written_whole(self._path))
             try:
-                self._container = stack.enter_context(av.open(str(part), "w", format=self._format))
+                self._container = stack.enter_context(
+                    av.open(str(part), "w", format=self._format, options=options)
+                )
                 self._container.metadata.update(self._metadata)
                 self._video = self._add_video()
                 self._audio = self._add_audio() if self._audio_codec else None

@@ -138,3 +138,13 @@ def _colours(frame: VideoFrame) -> tuple[int | None, bool]:
 def hdr_curve(frame: VideoFrame) -> str | None:
     """Name of the HDR transfer curve of ``frame``, None for ordinary video."""
     return _HDR_CURVES.get(getattr(frame, "color_trc", _UNSPECIFIED))
+
+
+def scale_rgb(image: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
+    """``image`` [h, w, 3] resized by area averaging; always a new array, C-contiguous."""
+    from av.video.frame import VideoFrame
+    from av.video.reformatter import Interpolation, VideoReformatter
+
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+    scaled = VideoReformatter().reformat(frame, width=width, height=height, interpolation=Interpolation.AREA)
+    return np.array(scaled.to_ndarray(), dtype=np.uint8)
