@@ -12,8 +12,12 @@ constexpr uint64_t kMaxLayers = 1024;
 constexpr uint64_t kMaxHeadDim = 512;
 constexpr uint64_t kMaxContext = 1u << 27;
 
-[[noreturn]] void bad(const std::string& what) { throw Error(ErrorCode::kBadModel, what); }
-[[noreturn]] void unsupported(const std::string& what) { throw Error(ErrorCode::kUnsupported, what); }
+[[noreturn]] void bad(const std::string& what) {
+  throw Error(ErrorCode::kBadModel, what);
+}
+[[noreturn]] void unsupported(const std::string& what) {
+  throw Error(ErrorCode::kUnsupported, what);
+}
 
 class Keys {
  public:
@@ -34,7 +38,8 @@ class Keys {
 
  private:
   uint32_t checked(const char* key, uint64_t value, uint64_t max) const {
-    if (value == 0 || value > max) bad(name(key) + " is " + std::to_string(value) + ", outside 1.." + std::to_string(max));
+    if (value == 0 || value > max)
+      bad(name(key) + " is " + std::to_string(value) + ", outside 1.." + std::to_string(max));
     return static_cast<uint32_t>(value);
   }
 
@@ -43,8 +48,10 @@ class Keys {
 };
 
 void refuse_unimplemented(const Keys& keys, const io::GgufFile& file) {
-  if (file.get_uint(keys.name("expert_count"), 0) > 0) unsupported("mixture-of-experts models are not supported");
-  if (file.get_uint(keys.name("attention.sliding_window"), 0) > 0) unsupported("sliding-window attention is not supported");
+  if (file.get_uint(keys.name("expert_count"), 0) > 0)
+    unsupported("mixture-of-experts models are not supported");
+  if (file.get_uint(keys.name("attention.sliding_window"), 0) > 0)
+    unsupported("sliding-window attention is not supported");
   for (const char* key : {"logit_scale", "embedding_scale", "residual_scale", "attention.scale"}) {
     if (keys.number(key, 0.0) != 0.0) unsupported(keys.name(key) + " is not supported");
   }
@@ -56,7 +63,8 @@ std::vector<float> llama3_factors(const Keys& keys, uint32_t head_dim, double ba
   const double low = keys.number("rope.scaling.low_freq_factor", 1.0);
   const double high = keys.number("rope.scaling.high_freq_factor", 4.0);
   const double context = keys.size("rope.scaling.original_context_length", kMaxContext, 8192);
-  if (!(factor >= 1.0) || !(low > 0.0) || !(high > low)) bad("the rope.scaling factors contradict each other");
+  if (!(factor >= 1.0) || !(low > 0.0) || !(high > low))
+    bad("the rope.scaling factors contradict each other");
   return ops::llama3_rope_factors(static_cast<int>(head_dim), base, factor, low, high, context);
 }
 
@@ -107,7 +115,8 @@ ModelConfig read_config(const io::GgufFile& file) {
   c.n_kv_heads = keys.size("attention.head_count_kv", c.n_heads, c.n_heads);
   c.context_length = keys.size("context_length", kMaxContext);
   if (c.n_heads % c.n_kv_heads != 0) bad("the number of heads is not a multiple of the number of KV heads");
-  if (!keys.has("attention.key_length") && c.hidden % c.n_heads != 0) bad("embedding_length is not a multiple of head_count");
+  if (!keys.has("attention.key_length") && c.hidden % c.n_heads != 0)
+    bad("embedding_length is not a multiple of head_count");
 
   c.head_dim = keys.size("attention.key_length", kMaxHeadDim, c.hidden / c.n_heads);
   if (keys.size("attention.value_length", kMaxHeadDim, c.head_dim) != c.head_dim)

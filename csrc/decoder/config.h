@@ -1,8 +1,8 @@
 // What a llama-family model file says about its shape, checked for consistency before anything is allocated.
 //
-// Reads the metadata of GGUF files of the architectures `llama` (Llama 2/3, SmolLM2, Mistral's dense models) and
-// `qwen2`. Anything that would change the arithmetic and is not implemented here (experts, YaRN, partial rotary,
-// sliding windows) is refused, never ignored.
+// Reads the metadata of GGUF files of the architectures `llama` (Llama 2/3, SmolLM2, Mistral's dense models)
+// and `qwen2`. Anything that would change the arithmetic and is not implemented here (experts, YaRN, partial
+// rotary, sliding windows) is refused, never ignored.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ struct ModelConfig {
   uint32_t kv_dim() const { return n_kv_heads * head_dim; }
 };
 
-// Throws Error(kBadModel) when the metadata is missing or contradicts itself, Error(kUnsupported) when the model
-// needs something that is not implemented.
+// Throws Error(kBadModel) when the metadata is missing or contradicts itself, Error(kUnsupported) when the
+// model needs something that is not implemented.
 ModelConfig read_config(const io::GgufFile& file);
 
 }  // namespace ev::decoder

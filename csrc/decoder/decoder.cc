@@ -19,7 +19,8 @@ Decoder::Decoder(std::unique_ptr<io::GgufFile> file, const DecoderOptions& optio
   tokenizer_ = Tokenizer::from_gguf(*file_);
   if (static_cast<uint32_t>(tokenizer_->size()) > config_.vocab)
     throw Error(ErrorCode::kBadModel, "the vocabulary has more tokens than the embedding has rows");
-  weights_ = load_weights(*file_, config_, options_.exact ? ops::Precision::kExact : ops::Precision::kFast, threads_);
+  weights_ = load_weights(*file_, config_, options_.exact ? ops::Precision::kExact : ops::Precision::kFast,
+                          threads_);
   const uint64_t pages = (options_.kv_tokens + options_.page_size - 1) / options_.page_size;
   pages_ = std::make_shared<kv::PagePool>(page_layout(), pages);
 }
@@ -31,7 +32,8 @@ void Decoder::fill_defaults() {
   if (options_.chunk == 0 || options_.chunk > 4096) bad("chunk must be in 1..4096");
   if (options_.window == 0) options_.window = config_.context_length;
   if (options_.window > config_.context_length)
-    bad("window is larger than the model's trained context of " + std::to_string(config_.context_length) + " tokens");
+    bad("window is larger than the model's trained context of " + std::to_string(config_.context_length) +
+        " tokens");
   const uint64_t sink_pages = (uint64_t{options_.sinks} + options_.page_size - 1) / options_.page_size;
   if ((sink_pages + 2) * options_.page_size > options_.window)
     bad("window must hold the sinks and two pages more");
@@ -74,7 +76,8 @@ Decoder::Loan::Loan(const Decoder& owner) : owner_(owner) {
       return;
     }
   }
-  forward_ = std::make_unique<Forward>(owner_.config_, owner_.weights_, owner_.options_.chunk, owner_.threads_);
+  forward_ =
+      std::make_unique<Forward>(owner_.config_, owner_.weights_, owner_.options_.chunk, owner_.threads_);
 }
 
 Decoder::Loan::~Loan() {

@@ -1,5 +1,6 @@
-// A model ready to run: weights, vocabulary, page pool and threads, shared by all its sequences. Any number of
-// threads may use one Decoder, each with a Sequence of its own; their steps share the thread pool loop by loop.
+// A model ready to run: weights, vocabulary, page pool and threads, shared by all its sequences. Any number
+// of threads may use one Decoder, each with a Sequence of its own; their steps share the thread pool loop by
+// loop.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +31,8 @@ struct DecoderOptions {
 
 class Decoder {
  public:
-  // Throws Error(kIo) when the file cannot be read, Error(kBadModel) or Error(kUnsupported) when it cannot be run,
-  // Error(kInvalidArgument) for options that contradict the model or each other.
+  // Throws Error(kIo) when the file cannot be read, Error(kBadModel) or Error(kUnsupported) when it cannot be
+  // run, Error(kInvalidArgument) for options that contradict the model or each other.
   static std::shared_ptr<const Decoder> open(const std::string& path, const DecoderOptions& options = {});
   Decoder(std::unique_ptr<io::GgufFile> file, const DecoderOptions& options);
 

@@ -1,6 +1,7 @@
 // The forward pass, whole.
 //
-//   x ──┬─ norm ─ qkv ─ rope ─ append to cache ─ attend ─ output ─ + ─┬─ norm ─ gate,up ─ swiglu ─ down ─ + ── x
+//   x ──┬─ norm ─ qkv ─ rope ─ append to cache ─ attend ─ output ─ + ─┬─ norm ─ gate,up ─ swiglu ─ down ─ +
+//   ── x
 //       └────────────────────────────────────────────────────────────┘└──────────────────────────────────┘
 //
 // Reference: Llama (Touvron et al. 2023, arXiv 2302.13971), Qwen2 (arXiv 2407.10671).
@@ -49,7 +50,8 @@ class Forward {
   void begin(const kv::KvCache& cache);
   void attend(uint32_t index, const kv::KvCache& cache, kv::Selection& selection);
   void feed_forward(uint32_t index);
-  void apply(const ops::PackedMatrix& w, MatrixRef<const float> in, const std::vector<float>& bias, MatrixRef<float> out);
+  void apply(const ops::PackedMatrix& w, MatrixRef<const float> in, const std::vector<float>& bias,
+             MatrixRef<float> out);
 
   const ModelConfig& config_;
   const Weights& weights_;

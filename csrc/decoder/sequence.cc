@@ -35,7 +35,8 @@ void Sequence::append_tokens(const std::vector<TokenId>& ids, LogitRows which, M
 void Sequence::append_rows(MatrixRef<const float> rows, LogitRows which, MatrixRef<float> logits,
                            const RunLimits& limits) {
   if (rows.cols != decoder_->config().hidden)
-    throw Error(ErrorCode::kInvalidArgument, "rows are " + std::to_string(rows.cols) + " wide, the model takes " +
+    throw Error(ErrorCode::kInvalidArgument, "rows are " + std::to_string(rows.cols) +
+                                                 " wide, the model takes " +
                                                  std::to_string(decoder_->config().hidden));
   append(rows.rows, which, logits, limits, [&](int64_t first, MatrixRef<float> input) {
     for (int64_t i = 0; i < input.rows; ++i) std::copy_n(rows.row(first + i), rows.cols, input.row(i));
@@ -43,7 +44,8 @@ void Sequence::append_rows(MatrixRef<const float> rows, LogitRows which, MatrixR
 }
 
 template <class Fill>
-void Sequence::append(int64_t m, LogitRows which, MatrixRef<float> logits, const RunLimits& limits, const Fill& fill) {
+void Sequence::append(int64_t m, LogitRows which, MatrixRef<float> logits, const RunLimits& limits,
+                      const Fill& fill) {
   if (logits.rows != rows_for(which, m) || (logits.rows > 0 && logits.cols != decoder_->config().vocab))
     throw Error(ErrorCode::kInvalidArgument, "the logits have a wrong shape");
   const Decoder::Loan forward(*decoder_);

@@ -20,13 +20,17 @@ enum class LogitRows { kNone, kLast, kAll };
 class Sequence {
  public:
   // `selection` null: dense attention.
-  explicit Sequence(std::shared_ptr<const Decoder> decoder, std::unique_ptr<kv::Selection> selection = nullptr);
+  explicit Sequence(std::shared_ptr<const Decoder> decoder,
+                    std::unique_ptr<kv::Selection> selection = nullptr);
 
-  // Runs tokens or embedding rows [m, hidden] in steps of the decoder's chunk. `logits` [rows_for(which, m), vocab]
-  // receives what `which` names. Throws what `limits` throws, Error(kOutOfMemory) when the page pool is full and
-  // Error(kInvalidArgument) for an unknown id or a wrong shape; the steps finished before stay, length() tells.
-  void append_tokens(const std::vector<TokenId>& ids, LogitRows which, MatrixRef<float> logits, const RunLimits& limits);
-  void append_rows(MatrixRef<const float> rows, LogitRows which, MatrixRef<float> logits, const RunLimits& limits);
+  // Runs tokens or embedding rows [m, hidden] in steps of the decoder's chunk. `logits` [rows_for(which, m),
+  // vocab] receives what `which` names. Throws what `limits` throws, Error(kOutOfMemory) when the page pool
+  // is full and Error(kInvalidArgument) for an unknown id or a wrong shape; the steps finished before stay,
+  // length() tells.
+  void append_tokens(const std::vector<TokenId>& ids, LogitRows which, MatrixRef<float> logits,
+                     const RunLimits& limits);
+  void append_rows(MatrixRef<const float> rows, LogitRows which, MatrixRef<float> logits,
+                   const RunLimits& limits);
   static int64_t rows_for(LogitRows which, int64_t m);
 
   // A second sequence with the same past.

@@ -16,7 +16,8 @@ class Loader {
   Weights load() {
     Weights w;
     w.embedding = matrix("token_embd.weight", config_.vocab, config_.hidden);
-    for (uint32_t i = 0; i < config_.n_layers; ++i) w.layers.push_back(layer("blk." + std::to_string(i) + "."));
+    for (uint32_t i = 0; i < config_.n_layers; ++i)
+      w.layers.push_back(layer("blk." + std::to_string(i) + "."));
     w.output_norm = vector("output_norm.weight", config_.hidden);
     const bool tied = file_.find_tensor("output.weight") == nullptr;
     w.head = pack({tied ? w.embedding : matrix("output.weight", config_.vocab, config_.hidden)});
@@ -49,15 +50,17 @@ class Loader {
   ops::WeightSource matrix(const std::string& name, uint64_t rows, uint64_t cols) {
     const io::GgufTensor& t = file_.tensor(name);
     if (t.cols() != cols || t.rows() != rows)
-      throw Error(ErrorCode::kBadModel, name + " is [" + std::to_string(t.rows()) + ", " + std::to_string(t.cols()) +
-                                            "], not [" + std::to_string(rows) + ", " + std::to_string(cols) + "]");
+      throw Error(ErrorCode::kBadModel, name + " is [" + std::to_string(t.rows()) + ", " +
+                                            std::to_string(t.cols()) + "], not [" + std::to_string(rows) +
+                                            ", " + std::to_string(cols) + "]");
     used_.insert(name);
     return {t.type, t.data, static_cast<int64_t>(rows), static_cast<int64_t>(cols)};
   }
 
   std::vector<float> vector(const std::string& name, uint64_t size) {
     const ops::WeightSource m = matrix(name, 1, size);
-    if (m.type != DType::kF32) throw Error(ErrorCode::kBadModel, name + " is " + dtype_name(m.type) + ", not F32");
+    if (m.type != DType::kF32)
+      throw Error(ErrorCode::kBadModel, name + " is " + dtype_name(m.type) + ", not F32");
     std::vector<float> values(size);
     std::memcpy(values.data(), m.data, size * sizeof(float));
     return values;
@@ -69,7 +72,8 @@ class Loader {
 
   void refuse_unused() const {
     for (const io::GgufTensor& t : file_.tensors()) {
-      if (used_.count(t.name) == 0) throw Error(ErrorCode::kBadModel, "tensor " + t.name + " has no place in this architecture");
+      if (used_.count(t.name) == 0)
+        throw Error(ErrorCode::kBadModel, "tensor " + t.name + " has no place in this architecture");
     }
   }
 
@@ -82,7 +86,8 @@ class Loader {
 
 }  // namespace
 
-Weights load_weights(const io::GgufFile& file, const ModelConfig& config, ops::Precision precision, ThreadPool& pool) {
+Weights load_weights(const io::GgufFile& file, const ModelConfig& config, ops::Precision precision,
+                     ThreadPool& pool) {
   return Loader(file, config, precision, pool).load();
 }
 

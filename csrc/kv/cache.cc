@@ -13,7 +13,8 @@ namespace ev::kv {
 KvCache::KvCache(std::shared_ptr<PagePool> pool, const WindowPolicy& window, const KeyRotation& rotation)
     : pool_(std::move(pool)), window_(window), rotation_(rotation) {
   const uint32_t page_size = layout().page_size();
-  if (window_.sinks % page_size != 0) throw Error(ErrorCode::kInvalidArgument, "the sinks must fill whole pages");
+  if (window_.sinks % page_size != 0)
+    throw Error(ErrorCode::kInvalidArgument, "the sinks must fill whole pages");
   const uint64_t least = uint64_t{window_.sinks} + 2 * page_size;
   if (window_.tokens != 0 && window_.tokens < least)
     throw Error(ErrorCode::kInvalidArgument,
@@ -74,7 +75,8 @@ void KvCache::rollback() {
 }
 
 void KvCache::truncate(uint64_t length) {
-  if (length > length_) throw Error(ErrorCode::kInvalidArgument, "cannot truncate to more tokens than there are");
+  if (length > length_)
+    throw Error(ErrorCode::kInvalidArgument, "cannot truncate to more tokens than there are");
   if (length != 0 && evicted_ != 0 && length < evicted_ + window_.sinks)
     throw Error(ErrorCode::kInvalidArgument, "cannot truncate to tokens the window has dropped");
   if (length == 0) {
@@ -91,13 +93,15 @@ void KvCache::add_extents(uint32_t first, uint32_t count, std::vector<ops::Exten
   while (count > 0) {
     const uint32_t slot = first % page_size;
     const uint32_t run = std::min(count, page_size - slot);
-    out.push_back({pool_->data(pages_[first / page_size]), static_cast<int32_t>(slot), static_cast<int32_t>(run)});
+    out.push_back(
+        {pool_->data(pages_[first / page_size]), static_cast<int32_t>(slot), static_cast<int32_t>(run)});
     first += run;
     count -= run;
   }
 }
 
-// Keeps the sinks' unshifted keys beside the shifted ones, so that each shift rounds once however often it is done.
+// Keeps the sinks' unshifted keys beside the shifted ones, so that each shift rounds once however often it is
+// done.
 void KvCache::slide(uint32_t rows, ThreadPool& threads) {
   if (window_.tokens == 0 || uint64_t{kept()} + rows <= window_.tokens) return;
   own_sinks();  // may fail; the rest does not
@@ -108,7 +112,8 @@ void KvCache::slide(uint32_t rows, ThreadPool& threads) {
     evicted_ += layout().page_size();
   }
   for (uint32_t i = 0; i < sink_pages(); ++i)
-    shift_page(layout(), rotation_, static_cast<int32_t>(evicted_), pool_->data(unshifted_sinks_[i]), pool_->data(pages_[i]), threads);
+    shift_page(layout(), rotation_, static_cast<int32_t>(evicted_), pool_->data(unshifted_sinks_[i]),
+               pool_->data(pages_[i]), threads);
 }
 
 void KvCache::own_sinks() {

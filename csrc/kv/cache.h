@@ -1,9 +1,10 @@
 // The stored keys and values of one sequence: a block table over shared pages.
 //
-//   block table   [ sink pages | newest pages ... | tail ]     token i of those kept lies in page i / page_size
+//   block table   [ sink pages | newest pages ... | tail ]     token i of those kept lies in page i /
+//   page_size
 //
-// Forks share pages and copy one only when they write to it. Not thread-safe itself; caches of one pool may be used
-// from different threads at the same time.
+// Forks share pages and copy one only when they write to it. Not thread-safe itself; caches of one pool may
+// be used from different threads at the same time.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ namespace ev::kv {
 
 class KvCache {
  public:
-  // Throws Error(kInvalidArgument) when the sinks do not fill whole pages, or the window does not hold them and two
-  // pages more.
+  // Throws Error(kInvalidArgument) when the sinks do not fill whole pages, or the window does not hold them
+  // and two pages more.
   KvCache(std::shared_ptr<PagePool> pool, const WindowPolicy& window, const KeyRotation& rotation);
   ~KvCache();
   KvCache(const KvCache&) = delete;
@@ -27,9 +28,10 @@ class KvCache {
   // A second sequence with the same past; costs no page until one of the two writes.
   std::unique_ptr<KvCache> fork() const;
 
-  // Makes room for `rows` tokens: slides the window, copies a shared tail page, takes new pages. The tokens count
-  // only after commit(); rollback() leaves the sequence at its old length (a slide remains). Throws
-  // Error(kOutOfMemory) when the pool is full, Error(kInvalidArgument) when rows > max_step(); both rolled back.
+  // Makes room for `rows` tokens: slides the window, copies a shared tail page, takes new pages. The tokens
+  // count only after commit(); rollback() leaves the sequence at its old length (a slide remains). Throws
+  // Error(kOutOfMemory) when the pool is full, Error(kInvalidArgument) when rows > max_step(); both rolled
+  // back.
   void begin_append(uint32_t rows, ThreadPool& threads);
   void commit();
   void rollback();

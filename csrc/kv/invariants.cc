@@ -17,7 +17,8 @@ std::string check_cache(const KvCache& cache) {
   if (window.tokens != 0 && filled > window.tokens) return "the window is exceeded";
   if (window.tokens == 0 && cache.evicted() != 0) return "tokens were evicted without a window";
   const size_t unshifted = cache.unshifted_sinks().size();
-  if (unshifted != sink_pages && (unshifted != 0 || cache.evicted() != 0)) return "the sinks lack their unshifted copy";
+  if (unshifted != sink_pages && (unshifted != 0 || cache.evicted() != 0))
+    return "the sinks lack their unshifted copy";
   if (cache.evicted() != 0 && cache.kept() < window.sinks) return "a sink was evicted";
   return "";
 }
@@ -27,7 +28,8 @@ std::string check_cache(const KvCache& cache) {
 std::string find_violation(const PagePool& pool, const std::vector<const KvCache*>& caches) {
   const PoolStats stats = pool.stats();
   const std::vector<uint32_t> owners = pool.owner_counts();
-  const auto used = static_cast<size_t>(std::count_if(owners.begin(), owners.end(), [](uint32_t n) { return n != 0; }));
+  const auto used =
+      static_cast<size_t>(std::count_if(owners.begin(), owners.end(), [](uint32_t n) { return n != 0; }));
   if (stats.free + stats.used != stats.total) return "free and used pages do not add up to the total";
   if (stats.used != used) return "the count of used pages is wrong";
 

@@ -1,4 +1,5 @@
-// The whole truth about a pool and its caches, checked by one pure function. Tests call it after every random step.
+// The whole truth about a pool and its caches, checked by one pure function. Tests call it after every random
+// step.
 #pragma once
 
 #include <cstdint>

@@ -23,8 +23,9 @@ PageId PagePool::acquire() {
     return id;
   }
   if (owners_.size() == pages_.size())
-    throw Error(ErrorCode::kOutOfMemory, "the KV cache is full: all " + std::to_string(pages_.size()) + " pages of " +
-                                             std::to_string(layout_.page_size()) + " tokens are in use");
+    throw Error(ErrorCode::kOutOfMemory, "the KV cache is full: all " + std::to_string(pages_.size()) +
+                                             " pages of " + std::to_string(layout_.page_size()) +
+                                             " tokens are in use");
   const auto id = static_cast<PageId>(owners_.size());
   pages_[id] = AlignedBuffer(layout_.page_bytes());
   owners_.push_back(1);

@@ -2,8 +2,8 @@
 //
 //   page   layer 0 [ K plane | V plane ]  layer 1 [ K plane | V plane ] ...        (planes: ops/kv_pages.h)
 //
-// Memory is taken when a page is first needed and kept for reuse until the pool goes. Thread-safe: sequences on
-// different threads share one pool; a page with more than one owner is read-only.
+// Memory is taken when a page is first needed and kept for reuse until the pool goes. Thread-safe: sequences
+// on different threads share one pool; a page with more than one owner is read-only.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,9 @@ struct PageLayout {
 
   uint32_t page_size() const { return static_cast<uint32_t>(shape.page_size); }
   int64_t layer_elements() const { return shape.k_plane_elements() + shape.v_plane_elements(); }
-  size_t page_bytes() const { return static_cast<size_t>(layer_elements() * shape.element_bytes()) * n_layers; }
+  size_t page_bytes() const {
+    return static_cast<size_t>(layer_elements() * shape.element_bytes()) * n_layers;
+  }
   ops::KvLayer layer(uint32_t index) const {
     const int64_t start = layer_elements() * index;
     return {shape, start, start + shape.k_plane_elements()};

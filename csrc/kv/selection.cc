@@ -19,6 +19,8 @@ void WindowSelection::begin_step(const KvCache& cache) {
   plan_.set(extents_, rows, cache.layout().shape);
 }
 
-const Plans& WindowSelection::plans(uint32_t, MatrixRef<const float>) { return plans_; }
+const Plans& WindowSelection::plans(uint32_t, MatrixRef<const float>) {
+  return plans_;
+}
 
 }  // namespace ev::kv

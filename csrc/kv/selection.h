@@ -1,8 +1,9 @@
-// Which of the kept tokens a step attends: the one place where attention is told to read less than everything.
+// Which of the kept tokens a step attends: the one place where attention is told to read less than
+// everything.
 //
-// A selection belongs to one sequence. Per step the decoder calls begin_step() once, then plans() for every layer
-// after the step's keys and values are in the cache. Retrieval implements this interface by returning one plan per
-// KV head, chosen from the layer's queries.
+// A selection belongs to one sequence. Per step the decoder calls begin_step() once, then plans() for every
+// layer after the step's keys and values are in the cache. Retrieval implements this interface by returning
+// one plan per KV head, chosen from the layer's queries.
 #pragma once
 
 #include <cstdint>
@@ -25,15 +26,15 @@ class Selection {
   virtual std::string name() const = 0;
   // The cache holds the step's rows as pending.
   virtual void begin_step(const KvCache& cache) = 0;
-  // q [rows, num_q_heads * head_dim], rotated. The plans stay valid until the next call; the pending rows are their
-  // last tokens.
+  // q [rows, num_q_heads * head_dim], rotated. The plans stay valid until the next call; the pending rows are
+  // their last tokens.
   virtual const Plans& plans(uint32_t layer, MatrixRef<const float> q) = 0;
   // For a forked sequence.
   virtual std::unique_ptr<Selection> clone() const = 0;
 };
 
-// The first `sinks` and the newest `recent` of the kept tokens, the step's own rows apart; everything when they
-// overlap. recent = 0: everything, which is dense attention. The same for all layers and heads.
+// The first `sinks` and the newest `recent` of the kept tokens, the step's own rows apart; everything when
+// they overlap. recent = 0: everything, which is dense attention. The same for all layers and heads.
 class WindowSelection final : public Selection {
  public:
   explicit WindowSelection(uint32_t sinks = 0, uint32_t recent = 0) : sinks_(sinks), recent_(recent) {}
@@ -42,7 +43,9 @@ class WindowSelection final : public Selection {
   std::string name() const override;
   void begin_step(const KvCache& cache) override;
   const Plans& plans(uint32_t layer, MatrixRef<const float> q) override;
-  std::unique_ptr<Selection> clone() const override { return std::make_unique<WindowSelection>(sinks_, recent_); }
+  std::unique_ptr<Selection> clone() const override {
+    return std::make_unique<WindowSelection>(sinks_, recent_);
+  }
 
  private:
   uint32_t sinks_;

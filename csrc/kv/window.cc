@@ -26,7 +26,8 @@ void read_layer(const ops::KvLayer& layer, const uint8_t* page, Rows& rows) {
   std::vector<float> plane(static_cast<size_t>(s.k_plane_elements()));
   ops::dequantize_row(s.dtype, page + layer.k_offset * s.element_bytes(), s.k_plane_elements(), plane.data());
   for (int64_t c = 0; c < rows.cols; ++c) {
-    for (int64_t slot = 0; slot < s.page_size; ++slot) rows.k.row(slot)[c] = plane[static_cast<size_t>(c * s.page_size + slot)];
+    for (int64_t slot = 0; slot < s.page_size; ++slot)
+      rows.k.row(slot)[c] = plane[static_cast<size_t>(c * s.page_size + slot)];
   }
   plane.resize(static_cast<size_t>(s.v_plane_elements()));
   ops::dequantize_row(s.dtype, page + layer.v_offset * s.element_bytes(), s.v_plane_elements(), plane.data());
@@ -40,8 +41,8 @@ void read_layer(const ops::KvLayer& layer, const uint8_t* page, Rows& rows) {
 
 }  // namespace
 
-void shift_page(const PageLayout& layout, const KeyRotation& rotation, int32_t positions, const uint8_t* from, uint8_t* to,
-                ThreadPool& pool) {
+void shift_page(const PageLayout& layout, const KeyRotation& rotation, int32_t positions, const uint8_t* from,
+                uint8_t* to, ThreadPool& pool) {
   const ops::KvShape& s = layout.shape;
   ops::RopeTable table(rotation.inv_freq);
   const std::vector<int32_t> distance(layout.page_size(), positions);

@@ -27,7 +27,8 @@ using decoder::TokenId;
 using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 using Clock = std::chrono::steady_clock;
 
-// Asks Python for Ctrl-C and the caller's cancel object between layers, rarely enough not to wait for the GIL often.
+// Asks Python for Ctrl-C and the caller's cancel object between layers, rarely enough not to wait for the GIL
+// often.
 class PythonPoll {
  public:
   explicit PythonPoll(py::object cancel) : cancel_(std::move(cancel)) { ask(); }
@@ -65,15 +66,16 @@ class SequenceHandle {
   explicit SequenceHandle(std::unique_ptr<Sequence> sequence) : sequence_(std::move(sequence)) {}
 
   template <class Append>
-  py::array_t<float> append(int64_t m, const std::string& logits, py::object cancel, std::optional<double> deadline_s,
-                            const Append& append_to) {
+  py::array_t<float> append(int64_t m, const std::string& logits, py::object cancel,
+                            std::optional<double> deadline_s, const Append& append_to) {
     const LogitRows which = parse_rows(logits);
     py::array_t<float> out({Sequence::rows_for(which, m), static_cast<int64_t>(vocab())});
     const MatrixRef<float> rows(out.mutable_data(), out.shape(0), out.shape(1));
     auto poll = std::make_shared<PythonPoll>(std::move(cancel));
     RunLimits limits;
     limits.poll = [poll_raw = poll.get()] { (*poll_raw)(); };
-    if (deadline_s) limits.deadline = Clock::now() + std::chrono::nanoseconds(static_cast<int64_t>(*deadline_s * 1e9));
+    if (deadline_s)
+      limits.deadline = Clock::now() + std::chrono::nanoseconds(static_cast<int64_t>(*deadline_s * 1e9));
     use([&](Sequence& s) { append_to(s, which, rows, limits); });
     return out;
   }
@@ -119,15 +121,15 @@ py::dict config_dict(const Decoder& d) {
   return out;
 }
 
-py::dict kv_dict(const Sequence& s) {
+struct KvSummary {
+  uint64_t tokens, seen, pages, bytes;
+  std::string selection;
+};
+
+KvSummary summarize(const Sequence& s) {
   const kv::KvCache& cache = s.cache();
-  py::dict out;
-  out["tokens"] = cache.kept();
-  out["seen"] = cache.length();
-  out["pages"] = cache.pages().size() + cache.unshifted_sinks().size();
-  out["bytes"] = (cache.pages().size() + cache.unshifted_sinks().size()) * cache.layout().page_bytes();
-  out["selection"] = s.selection().name();
-  return out;
+  const uint64_t pages = cache.pages().size() + cache.unshifted_sinks().size();
+  return {cache.kept(), cache.length(), pages, pages * cache.layout().page_bytes(), s.selection().name()};
 }
 
 py::array_t<float> embed(const Decoder& d, const std::vector<TokenId>& ids) {
@@ -142,7 +144,8 @@ py::array_t<float> embed(const Decoder& d, const std::vector<TokenId>& ids) {
 py::array_t<float> embedding_rows(const std::string& path, const std::vector<TokenId>& ids) {
   const auto file = io::GgufFile::open(path);
   const io::GgufTensor& t = file->tensor("token_embd.weight");
-  const ops::WeightSource table{t.type, t.data, static_cast<int64_t>(t.rows()), static_cast<int64_t>(t.cols())};
+  const ops::WeightSource table{t.type, t.data, static_cast<int64_t>(t.rows()),
+                                static_cast<int64_t>(t.cols())};
   py::array_t<float> out({static_cast<int64_t>(ids.size()), table.cols});
   ThreadPool threads(1);
   ops::gather_rows(table, ids.data(), {out.mutable_data(), out.shape(0), out.shape(1)}, threads);
@@ -153,12 +156,11 @@ void bind_sequence(py::module_& m) {
   py::class_<SequenceHandle>(m, "Sequence")
       .def(
           "append_tokens",
-          [](SequenceHandle& self, const std::vector<TokenId>& ids, const std::string& logits, py::object cancel,
-             std::optional<double> deadline_s) {
+          [](SequenceHandle& self, const std::vector<TokenId>& ids, const std::string& logits,
+             py::object cancel, std::optional<double> deadline_s) {
             return self.append(static_cast<int64_t>(ids.size()), logits, std::move(cancel), deadline_s,
-                               [&](Sequence& s, LogitRows which, MatrixRef<float> out, const RunLimits& limits) {
-                                 s.append_tokens(ids, which, out, limits);
-                               });
+                               [&](Sequence& s, LogitRows which, MatrixRef<float> out,
+                                   const RunLimits& limits) { s.append_tokens(ids, which, out, limits); });
           },
           py::arg("ids"), py::kw_only(), py::arg("logits") = "last", py::arg("cancel") = py::none(),
           py::arg("deadline_s") = py::none())
@@ -169,9 +171,8 @@ void bind_sequence(py::module_& m) {
             if (rows.ndim() != 2) throw Error(ErrorCode::kInvalidArgument, "rows must have two dimensions");
             const MatrixRef<const float> in(rows.data(), rows.shape(0), rows.shape(1));
             return self.append(in.rows, logits, std::move(cancel), deadline_s,
-                               [&](Sequence& s, LogitRows which, MatrixRef<float> out, const RunLimits& limits) {
-                                 s.append_rows(in, which, out, limits);
-                               });
+                               [&](Sequence& s, LogitRows which, MatrixRef<float> out,
+                                   const RunLimits& limits) { s.append_rows(in, which, out, limits); });
           },
           py::arg("rows"), py::kw_only(), py::arg("logits") = "last", py::arg("cancel") = py::none(),
           py::arg("deadline_s") = py::none())
@@ -179,14 +180,20 @@ void bind_sequence(py::module_& m) {
            [](SequenceHandle& self) {
              return std::make_unique<SequenceHandle>(self.use([](Sequence& s) { return s.fork(); }));
            })
-      .def("truncate", [](SequenceHandle& self, uint64_t length) { self.use([=](Sequence& s) { s.truncate(length); }); })
+      .def("truncate",
+           [](SequenceHandle& self, uint64_t length) { self.use([=](Sequence& s) { s.truncate(length); }); })
       .def("close", &SequenceHandle::close)
-      .def_property_readonly("length",
-                             [](SequenceHandle& self) { return self.use([](Sequence& s) { return s.length(); }); })
+      .def_property_readonly(
+          "length", [](SequenceHandle& self) { return self.use([](Sequence& s) { return s.length(); }); })
       .def("kv", [](SequenceHandle& self) {
-        const Sequence* sequence = nullptr;
-        self.use([&](Sequence& s) { sequence = &s; });
-        return kv_dict(*sequence);
+        const KvSummary kv = self.use([](Sequence& s) { return summarize(s); });
+        py::dict out;
+        out["tokens"] = kv.tokens;
+        out["seen"] = kv.seen;
+        out["pages"] = kv.pages;
+        out["bytes"] = kv.bytes;
+        out["selection"] = kv.selection;
+        return out;
       });
 }
 
@@ -195,18 +202,22 @@ void bind_sequence(py::module_& m) {
 void bind_decoder(py::module_& m) {
   bind_sequence(m);
   py::class_<Decoder, std::shared_ptr<Decoder>>(m, "Decoder")
-      .def(py::init([](const std::string& path, int threads, uint32_t page_size, uint32_t window, uint32_t sinks,
-                       uint64_t kv_tokens, uint32_t chunk, bool exact) {
-             const decoder::DecoderOptions options{threads, page_size, window, sinks, kv_tokens, chunk, exact};
+      .def(py::init([](const std::string& path, int threads, uint32_t page_size, uint32_t window,
+                       uint32_t sinks, uint64_t kv_tokens, uint32_t chunk, bool exact) {
+             const decoder::DecoderOptions options{threads,   page_size, window, sinks,
+                                                   kv_tokens, chunk,     exact};
              const py::gil_scoped_release no_gil;
              return std::make_shared<Decoder>(io::GgufFile::open(path), options);
            }),
-           py::arg("path"), py::kw_only(), py::arg("threads") = 0, py::arg("page_size") = 64, py::arg("window") = 0,
-           py::arg("sinks") = 64, py::arg("kv_tokens") = 0, py::arg("chunk") = 256, py::arg("exact") = false)
+           py::arg("path"), py::kw_only(), py::arg("threads") = 0, py::arg("page_size") = 64,
+           py::arg("window") = 0, py::arg("sinks") = 64, py::arg("kv_tokens") = 0, py::arg("chunk") = 256,
+           py::arg("exact") = false)
       .def_property_readonly("config", &config_dict)
       .def_property_readonly("threads", [](const Decoder& d) { return d.options().threads; })
       .def_property_readonly("weight_bytes", &Decoder::weight_bytes)
-      .def_property_readonly("tokenizer", &Decoder::tokenizer)
+      .def_property_readonly(
+          "tokenizer",
+          [](const Decoder& d) { return std::const_pointer_cast<decoder::Tokenizer>(d.tokenizer()); })
       .def("embed", &embed, py::arg("ids"))
       .def(
           "new_sequence",

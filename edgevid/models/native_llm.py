@@ -1,0 +1,187 @@
+"""The default language-model backend: edgevid's own decoder (csrc/decoder), for llama-family GGUF models."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from edgevid.core.errors import BadModelError, MissingPartError
+from edgevid.core.kv_config import KVConfig
+from edgevid.models.generation import Generating, Spelling
+from edgevid.models.llm import Cancel, Floats, KVStats, LanguageConfig, Logits
+
+
+class NativeLanguageModel:
+    """A GGUF model of the architectures ``llama`` (Llama, SmolLM2, ...) or ``qwen2``.
+
+    Args:
+        path: the GGUF file; it stays open, for the token embeddings.
+        kv: page size (a multiple of 16) and window of every sequence.
+        kv_tokens: tokens that all sequences keep together, shared pages counted once; 0 allows two full
+            windows.
+        threads: CPU threads; 0 takes all usable cores.
+        exact: float32 weights, activations and KV instead of the file's and F16, for comparisons.
+
+    Raises:
+        BadModelError: the file is malformed or of a kind that is not supported.
+        UsageError: an option contradicts the model.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        kv: KVConfig | None = None,
+        kv_tokens: int = 0,
+        threads: int = 0,
+        exact: bool = False,
+    ) -> None:
+        native = native_library()
+        kv = kv or KVConfig()
+        if not Path(path).is_file():
+            raise BadModelError(f"{path}: no such model file")
+        self._path = Path(path)
+        self._decoder = native.Decoder(
+            str(path),
+            threads=threads,
+            page_size=kv.page_size,
+            window=kv.max_tokens or 0,
+            sinks=kv.sinks,
+            kv_tokens=kv_tokens,
+            exact=exact,
+        )
+        self._tokenizer = self._decoder.tokenizer
+        self._end_tokens = frozenset(self._tokenizer.end_tokens)
+        shape = self._decoder.config
+        template: bytes | None = shape.pop("chat_template")
+        self._config = LanguageConfig(
+            **shape, chat_template=None if template is None else template.decode("utf-8", "replace")
+        )
+
+    @property
+    def config(self) -> LanguageConfig:
+        """See ``LanguageModel.config``."""
+        return self._config
+
+    @property
+    def threads(self) -> int:
+        """CPU threads in use."""
+        return int(self._decoder.threads)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights that one decoded token reads."""
+        return int(self._decoder.weight_bytes)
+
+    def tokenize(self, text: str, *, special: bool = False, bos: bool = False) -> list[int]:
+        """See ``LanguageModel.tokenize``."""
+        return list(self._tokenizer.encode(text, add_special=bos, parse_special=special))
+
+    def piece(self, token: int) -> bytes:
+        """See ``LanguageModel.piece``."""
+        return bytes(self._tokenizer.decode([token]))
+
+    def detokenize(self, ids: Sequence[int]) -> str:
+        """See ``LanguageModel.detokenize``."""
+        return codecs.decode(self._tokenizer.decode(list(ids)), "utf-8", "replace")
+
+    def embed(self, ids: Sequence[int]) -> Floats:
+        """See ``LanguageModel.embed``."""
+        return np.asarray(self._decoder.embed(list(ids)))
+
+    def new_sequence(self, *, attend_sinks: int = 0, attend_recent: int = 0) -> NativeSequence:
+        """An empty sequence; with ``attend_recent`` it attends only the first ``attend_sinks`` and the newest
+        ``attend_recent`` of the tokens it keeps."""
+        sequence = self._decoder.new_sequence(attend_sinks=attend_sinks, attend_recent=attend_recent)
+        return NativeSequence(self, sequence)
+
+    def spelling(self) -> Spelling:
+        """Vocabulary as generation needs it."""
+        return Spelling(lambda: self._tokenizer, self.piece, self._end_tokens)
+
+
+class NativeSequence(Generating):
+    """See ``LanguageSequence``."""
+
+    def __init__(self, model: NativeLanguageModel, native: Any, last: Floats | None = None) -> None:
+        self._model = model
+        self._native = native
+        self._last = last
+
+    @property
+    def length(self) -> int:
+        """See ``LanguageSequence.length``."""
+        return int(self._native.length)
+
+    def append_tokens(
+        self,
+        ids: Sequence[int],
+        *,
+        logits: Logits = "last",
+        cancel: Cancel | None = None,
+        deadline_s: float | None = None,
+    ) -> Floats:
+        """See ``LanguageSequence.append_tokens``."""
+        self._last = None
+        out = self._native.append_tokens(list(ids), logits=logits, cancel=cancel, deadline_s=deadline_s)
+        return self._remember(out)
+
+    def append_rows(
+        self,
+        rows: Floats,
+        *,
+        logits: Logits = "last",
+        cancel: Cancel | None = None,
+        deadline_s: float | None = None,
+    ) -> Floats:
+        """See ``LanguageSequence.append_rows``."""
+        self._last = None
+        return self._remember(
+            self._native.append_rows(rows, logits=logits, cancel=cancel, deadline_s=deadline_s)
+        )
+
+    def _remember(self, out: Floats) -> Floats:
+        if len(out):
+            self._last = out[-1:]
+        return out
+
+    def _spelling(self) -> Spelling:
+        return self._model.spelling()
+
+    def fork(self) -> NativeSequence:
+        """See ``LanguageSequence.fork``."""
+        return NativeSequence(self._model, self._native.fork(), self._last)
+
+    def truncate(self, length: int) -> None:
+        """See ``LanguageSequence.truncate``."""
+        self._native.truncate(length)
+        self._last = None
+
+    def kv(self) -> KVStats:
+        """See ``LanguageSequence.kv``."""
+        return KVStats(**self._native.kv())
+
+    def close(self) -> None:
+        """See ``LanguageSequence.close``."""
+        self._native.close()
+
+
+def embedding_rows(path: Path | str, ids: Sequence[int]) -> Floats:
+    """Embedding rows float32 [n, hidden] of a GGUF file's tokens, without loading the model."""
+    return np.asarray(native_library().embedding_rows(str(path), list(ids)))
+
+
+def native_library() -> ModuleType:
+    """The extension module ``edgevid._native``."""
+    try:
+        return import_module("edgevid._native")
+    except ImportError as error:
+        raise MissingPartError(
+            "edgevid's native library is not built", fix="pip install . (or: make build)"
+        ) from error
