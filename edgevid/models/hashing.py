@@ -23,8 +23,8 @@ def sha256_of(path: Path) -> str:
 class Stamps:
     """Digests by (path, size, mtime, ctime, inode), kept in one JSON file.
 
-    The file is a cache: when it is missing, damaged, not writable, or lost to a concurrent writer, files are
-    hashed again. Content changed behind an unchanged stat is found only by `fresh`.
+    Safe for threads. The file is a cache: when it is missing, damaged, not writable, or lost to a concurrent
+    writer, files are hashed again. Content changed behind an unchanged stat is found only by `fresh`.
     """
 
     def __init__(self, file: Path) -> None:
@@ -47,7 +47,7 @@ class Stamps:
         return digest
 
     def _save(self) -> None:
-        kept = {path: entry for path, entry in self._known.items() if Path(path).exists()}
+        kept = {path: entry for path, entry in list(self._known.items()) if Path(path).exists()}
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=".stamps-")

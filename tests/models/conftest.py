@@ -30,6 +30,7 @@ class Wheelhouse:
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
+        self.manifest.write_text("format = 1\n")
 
     @property
     def folder(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,17 @@ def test_no_network(wheelhouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_RETRIES", "1")
     with pytest.raises(NetworkError, match=r"(?i)connect"):
         wheelhouse.store().pull(["one"])
+    assert left_over(wheelhouse) == []
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed (apt install npm)")
+def test_no_network_for_npm(wheelhouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    monkeypatch.setenv("npm_config_userconfig", os.devnull)
+    with pytest.raises(NetworkError, match=r"npm:@vladmandic/human@3\.3\.6: .*ECONN") as caught:
+        wheelhouse.store().pull(["centernet-coco"])
+    assert "\n" not in caught.value.message
     assert left_over(wheelhouse) == []
 
 

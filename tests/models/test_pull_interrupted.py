@@ -106,10 +106,15 @@ def test_what_a_killed_pull_left_is_removed_by_the_next(house) -> None:
 
 
 def test_two_pulls_at_once_download_once(house) -> None:
-    first, second = start(house, "one"), start(house, "one")
-    outputs = [process.communicate(timeout=60) for process in (first, second)]
+    first = start(house, "one")
+    wait_for_download(house, first)
+    first.send_signal(signal.SIGSTOP)
+    second = start(house, "one")
+    assert second.stderr is not None
+    assert f"waiting for another edgevid (process {first.pid})" in second.stderr.readline()
+    first.send_signal(signal.SIGCONT)
+    outputs = [process.communicate(timeout=60)[0] for process in (first, second)]
     assert first.returncode == second.returncode == 0
-    rows = sorted(json.loads(out)["downloaded_bytes"] for out, _ in outputs)
-    assert rows[0] == 0 and rows[1] > 2 * SIZE
-    assert any("waiting for another edgevid" in err for _, err in outputs)
+    downloaded = [json.loads(out)["downloaded_bytes"] for out in outputs]
+    assert downloaded[0] > 2 * SIZE and downloaded[1] == 0
     check_store(house)

@@ -12,6 +12,7 @@ import pytest
 from edgevid.core.errors import BadModelError, MissingPartError, UsageError
 from edgevid.models.hashing import Stamps
 from edgevid.models.packs import Catalogue
+from edgevid.models.session import onnx_session
 from edgevid.models.store import ModelStore
 
 
@@ -155,6 +156,16 @@ def test_the_environment_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert ModelStore().root == tmp_path / "cache" / "models"
     monkeypatch.setenv("EDGEVID_OFFLINE", "1")
     assert ModelStore().offline and not ModelStore(offline=False).offline
+
+
+@pytest.mark.packs
+def test_the_pulled_defaults_are_whole_and_their_networks_load(store: ModelStore) -> None:
+    defaults = [pack.name for pack in store.catalogue.defaults]
+    for name in defaults:
+        for key, path in store.where(name).items():
+            if path.suffix in (".onnx", ".ort"):
+                assert onnx_session(path, name=f"{name}/{key}").info.outputs
+    assert {(r.pack, r.name) for r in store.verify(defaults) if r.state != "ok"} == set()
 
 
 def test_unknown_names(tmp_path: Path) -> None:
