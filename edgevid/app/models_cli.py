@@ -65,8 +65,8 @@ def list_(as_json: bool) -> None:
 def pull(names: tuple[str, ...], defaults: bool, offline: bool, as_json: bool) -> None:
     """Download packs, check their hashes and install them.
 
-    What was finished before an interruption is kept, the download under way starts again. A default pack whose
-    channel is off on this machine (no npm) is left out with --default, and named.
+    What was finished before an interruption is kept, the download under way starts again. A default pack
+    whose channel is off on this machine (no npm) is left out with --default, and named.
 
     \b
     Examples:

@@ -159,7 +159,7 @@ def _convert(store: ModelStore, pack: Pack, scratch: Path) -> None:
         raise BadModelError(
             f"pack {pack.name}: {conversion.function} made {conversion.result.name} with sha256 {digest}; "
             f"expected {conversion.result.sha256}",
-            fix="install the versions of onnx and numpy that edgevid names",
+            fix="pip install --upgrade onnx, then pull again",
         )
     _install(made, store.path_of(pack, conversion.result))
 
