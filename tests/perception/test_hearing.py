@@ -121,8 +121,8 @@ def clean_english(audio: Path) -> list[tuple[Path, str]]:
     pairs = [
         (
             audio / "jfk.wav",
-            "And so, my fellow Americans, ask not what your country can do for you, ask what you can do for your"
-            " country.",
+            "And so, my fellow Americans, ask not what your country can do for you,"
+            " ask what you can do for your country.",
         ),
         (audio / "new-home-in-the-stars-16k.wav", "we must find a new home in the stars"),
         (
