@@ -23,8 +23,12 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512vnni");
 }
 #else
-bool has_avx2() { return false; }
-bool has_avx512() { return false; }
+bool has_avx2() {
+  return false;
+}
+bool has_avx512() {
+  return false;
+}
 #endif
 
 #if defined(__aarch64__)
@@ -33,7 +37,9 @@ bool has_neon() {
   return (getauxval(AT_HWCAP) & kNeeded) == kNeeded;
 }
 #else
-bool has_neon() { return false; }
+bool has_neon() {
+  return false;
+}
 #endif
 
 }  // namespace

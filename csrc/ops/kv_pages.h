@@ -26,6 +26,13 @@
 
 namespace ev::ops {
 
+// `count` tokens in the slots [first, first + count) of the page that starts at `page` (64-byte aligned).
+struct Extent {
+  void* page = nullptr;
+  int32_t first = 0;
+  int32_t count = 0;
+};
+
 struct KvShape {
   int page_size = 64;  // a multiple of 16
   int num_kv_heads = 0;
@@ -37,6 +44,9 @@ struct KvShape {
   int64_t k_plane_elements() const { return int64_t{num_kv_heads} * head_dim * page_size; }
   int64_t v_plane_elements() const { return int64_t{num_kv_heads} * page_size * v_stride(); }
   void validate() const;  // throws Error(kInvalidArgument)
+  bool holds(const Extent& e) const {
+    return e.page != nullptr && e.first >= 0 && e.count >= 0 && e.first <= page_size - e.count;
+  }
 };
 
 // Where one layer's planes begin in every page, in elements from the page's start; multiples of 32.
@@ -44,13 +54,6 @@ struct KvLayer {
   KvShape shape;
   int64_t k_offset = 0;
   int64_t v_offset = 0;
-};
-
-// `count` tokens in the slots [first, first + count) of the page that starts at `page` (64-byte aligned).
-struct Extent {
-  void* page = nullptr;
-  int32_t first = 0;
-  int32_t count = 0;
 };
 
 // Writes rows of keys and values (after RoPE), f32 [m, num_kv_heads * head_dim], into the slots the extents

@@ -48,7 +48,12 @@ enum class Precision {
 
 class PackedMatrix {
  public:
+  struct Part;  // ops/packed_part.h: one source matrix, packed
+
   PackedMatrix();
+  PackedMatrix(PackedMatrix&&) noexcept;
+  PackedMatrix& operator=(PackedMatrix&&) noexcept;
+  ~PackedMatrix();
 
   // Packs matrices of equal cols, stacked along rows: y = [x W0^T | x W1^T | ...], so that query, key and
   // value (or gate and up) are one call. Their types may differ. The sources may be freed afterwards. Throws
@@ -58,21 +63,16 @@ class PackedMatrix {
 
   int64_t rows() const { return rows_; }
   int64_t cols() const { return cols_; }
-  size_t bytes() const;      // memory held
-  bool uses_codes() const;   // some part wants quantised activations
-  bool uses_floats() const;  // some part wants f32 activations
+  size_t bytes() const;     // memory held
+  bool uses_codes() const;  // some part multiplies quantised activations
 
-  struct Part;  // ops/packed_part.h: one source matrix, packed
-
-  PackedMatrix(PackedMatrix&&) noexcept;
-  PackedMatrix& operator=(PackedMatrix&&) noexcept;
-  ~PackedMatrix();
+  int64_t panels() const { return panels_; }
+  const std::vector<Part>& parts() const { return parts_; }
 
  private:
-  friend void linear(const PackedMatrix&, const class LinearInput&, const float*, MatrixRef<float>,
-                     ThreadPool&);
   int64_t rows_ = 0;
   int64_t cols_ = 0;
+  int64_t panels_ = 0;
   std::vector<Part> parts_;
 };
 
@@ -80,16 +80,16 @@ class PackedMatrix {
 class LinearInput {
  public:
   // Keeps a view of x, which must stay unchanged until the last linear() that reads this. Quantises only when
-  // `codes` is set (PackedMatrix::uses_codes()). A non-finite x gives NaN in every output its block reaches.
+  // `codes` is set (PackedMatrix::uses_codes()); k is then a multiple of 32, else Error(kInvalidArgument). A
+  // non-finite x makes NaN of its row's outputs.
   void set(MatrixRef<const float> x, bool codes, ThreadPool& pool);
 
   MatrixRef<const float> x;
-  // Per row, blocks padded with zeros up to padded_k (a multiple of 32):
-  int64_t padded_k = 0;
-  AlignedBuffer codes;        // int8 [m, padded_k]
-  AlignedBuffer scales;       // f32  [m, padded_k / 32]
-  AlignedBuffer scaled_sums;  // f32  [m, padded_k / 32]: scale * sum of the block's codes
-  AlignedBuffer sums;         // i32  [m, padded_k / 16]: sum of each half block's codes
+  bool has_codes = false;
+  AlignedBuffer codes;        // int8 [m, k]
+  AlignedBuffer scales;       // f32 [m, k / 32]
+  AlignedBuffer scaled_sums;  // f32 [m, k / 32]: scale * sum of the block's codes
+  AlignedBuffer sums;         // int32 [m, k / 16]: sum of each half block's codes
 };
 
 // bias [w.rows()] may be null. Throws Error(kInvalidArgument) when shapes disagree or x lacks the codes w

@@ -9,7 +9,7 @@
 //
 // Numbers. out[i, h] = sum_t softmax_t(scale * <q[i, h], k[t]>) v[t], all in f32. One online softmax (Milakov
 // & Gimelshein 2018; tiles as in FlashAttention) runs over tiles of 64 tokens, counted from the start of the
-// list; every 8 tiles it is closed into a partial result, and partials are joined in order. So a row's result
+// list; every 4 tiles it is closed into a partial result, and partials are joined in order. So a row's result
 // depends only on its query and its list of tokens: not on m, the page size, the placement of tokens in pages
 // or the number of threads. Tokens a row does not see never touch it, whatever they hold; a NaN it does see
 // gives NaN. Scores of -inf have no weight; a row with no weight at all gives NaN.
@@ -20,6 +20,7 @@
 
 #include "base/tensor.h"
 #include "base/thread_pool.h"
+#include "ops/kernels.h"
 #include "ops/kv_pages.h"
 
 namespace ev::ops {
@@ -27,15 +28,6 @@ namespace ev::ops {
 // A token list cut into tiles; made once per step and shared by all layers that see the same tokens.
 class AttentionPlan {
  public:
-  static constexpr int kTileTokens = 64;
-  static constexpr int kTilesPerPartial = 8;
-
-  // A run of tokens inside a tile: `count` slots of `page` from `first` on, placed at token `at` of the tile.
-  struct Piece {
-    const void* page;
-    int32_t first, count, at;
-  };
-
   // The extents name all tokens, the m new ones last. Throws Error(kInvalidArgument) when an extent leaves
   // the pool or there are fewer than m tokens.
   void set(const std::vector<Extent>& extents, int64_t m, const KvShape& shape);
@@ -43,11 +35,11 @@ class AttentionPlan {
   int64_t num_tokens() const { return num_tokens_; }
   int64_t num_rows() const { return num_rows_; }
   int64_t num_tiles() const { return static_cast<int64_t>(tile_begin_.size()) - 1; }
-  const Piece* pieces() const { return pieces_.data(); }
+  const TilePiece* pieces() const { return pieces_.data(); }
   const int32_t* tile_begin() const { return tile_begin_.data(); }  // [num_tiles + 1], indices into pieces
 
  private:
-  std::vector<Piece> pieces_;
+  std::vector<TilePiece> pieces_;
   std::vector<int32_t> tile_begin_{0};
   int64_t num_tokens_ = 0;
   int64_t num_rows_ = 0;

@@ -1,0 +1,176 @@
+// paged_attention: cuts the work into units (one KV head, a few positions) and runs each unit's partials
+// either one after the other, or, when there are too few units to go round (a single decoded token), on
+// several threads. Both ways join the same partials in the same order.
+#include <algorithm>
+
+#include "base/aligned_buffer.h"
+#include "base/error.h"
+#include "ops/paged_attention.h"
+#include "ops/registry.h"
+
+namespace ev::ops {
+namespace {
+
+constexpr int kTilesPerPartial = 4;
+constexpr int kUnitRows = 24;  // (position, query head) rows that share one pass over the keys
+
+void require(bool ok, const char* what) {
+  if (!ok) throw Error(ErrorCode::kInvalidArgument, what);
+}
+
+struct Job {
+  MatrixRef<const float> q;
+  MatrixRef<float> out;
+  const KvLayer& layer;
+  const std::vector<const AttentionPlan*>& plans;
+  int group;
+  float scale;
+  int64_t blocks;  // of positions
+  int64_t units;
+
+  const AttentionPlan& plan(int64_t kv_head) const {
+    return *plans[plans.size() == 1 ? 0 : static_cast<size_t>(kv_head)];
+  }
+
+  // Later positions see more tokens, so blocks are dealt from both ends: first, last, second, ...
+  int64_t block_of(int64_t unit) const {
+    const int64_t i = unit % blocks;
+    return i % 2 == 0 ? i / 2 : blocks - 1 - i / 2;
+  }
+
+  AttentionArgs args(int64_t unit) const {
+    const int64_t kv_head = unit / blocks;
+    const int64_t block = block_of(unit);
+    const int64_t first = q.rows * block / blocks;
+    const KvShape& s = layer.shape;
+    const int64_t column = kv_head * group * s.head_dim;
+    const AttentionPlan& p = plan(kv_head);
+    return {s.dtype == DType::kF32,
+            s.head_dim,
+            s.v_stride(),
+            s.page_size,
+            layer.k_offset + kv_head * s.head_dim * s.page_size,
+            layer.v_offset + kv_head * s.page_size * s.v_stride(),
+            p.pieces(),
+            p.tile_begin(),
+            p.num_tokens(),
+            p.num_rows(),
+            q.data + column,
+            out.data + column,
+            q.stride,
+            out.stride,
+            group,
+            scale,
+            first,
+            q.rows * (block + 1) / blocks - first,
+            kTilesPerPartial};
+  }
+};
+
+int64_t rows_of(const AttentionArgs& a) {
+  return a.positions * a.group;
+}
+
+// Partials that hold tokens the unit's last position sees.
+int64_t partials_of(const AttentionArgs& a) {
+  const int64_t tokens = a.num_tokens - a.num_rows + a.first_position + a.positions;
+  const int64_t per_partial = int64_t{kTileTokens} * kTilesPerPartial;
+  return (tokens + per_partial - 1) / per_partial;
+}
+
+int64_t result_floats(const AttentionArgs& a) {
+  return (rows_of(a) * (2 + a.v_stride) + 15) / 16 * 16;
+}
+
+size_t scratch_bytes(const AttentionArgs& a) {
+  const int64_t floats = rows_of(a) * (a.head_dim + kTileTokens);
+  const int64_t elements = int64_t{kTileTokens} * (a.head_dim + a.v_stride);
+  return static_cast<size_t>(floats * 4 + elements * (a.f32 ? 4 : 2));
+}
+
+// Memory of the calling thread, kept from call to call.
+uint8_t* thread_scratch(size_t bytes) {
+  thread_local AlignedBuffer buffer;
+  if (buffer.size() < bytes) buffer = AlignedBuffer(bytes);
+  return buffer.data();
+}
+
+void run_unit(const AttentionArgs& a) {
+  const auto result_bytes = static_cast<size_t>(result_floats(a)) * sizeof(float);
+  uint8_t* memory = thread_scratch(2 * result_bytes + scratch_bytes(a));
+  auto* state = reinterpret_cast<float*>(memory);
+  auto* partial = reinterpret_cast<float*>(memory + result_bytes);
+  for (int64_t p = 0; p < partials_of(a); ++p) {
+    kernels().attention_partial(a, p, partial, memory + 2 * result_bytes);
+    kernels().attention_join(a, p, partial, state);
+  }
+  kernels().attention_finish(a, state);
+}
+
+struct Item {
+  AttentionArgs args;
+  int64_t partial;
+  float* result;
+};
+
+// One item per unit and partial.
+void run_items(const Job& job, ThreadPool& pool) {
+  std::vector<Item> items;
+  int64_t floats = 0;
+  for (int64_t unit = 0; unit < job.units; ++unit) {
+    const AttentionArgs a = job.args(unit);
+    for (int64_t p = 0; p < partials_of(a); ++p, floats += result_floats(a)) items.push_back({a, p, nullptr});
+  }
+  const AlignedBuffer results(static_cast<size_t>(floats) * sizeof(float));
+  floats = 0;
+  for (Item& item : items) {
+    item.result = results.as<float>() + floats;
+    floats += result_floats(item.args);
+  }
+  pool.parallel_for(static_cast<int64_t>(items.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const Item& item = items[static_cast<size_t>(i)];
+      kernels().attention_partial(item.args, item.partial, item.result,
+                                  thread_scratch(scratch_bytes(item.args)));
+    }
+  });
+  float* state = nullptr;
+  for (size_t i = 0; i < items.size(); ++i) {
+    const Item& item = items[i];
+    if (item.partial == 0) {
+      state = item.result;
+    } else {
+      kernels().attention_join(item.args, item.partial, item.result, state);
+    }
+    if (i + 1 == items.size() || items[i + 1].partial == 0) kernels().attention_finish(item.args, state);
+  }
+}
+
+}  // namespace
+
+void paged_attention(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
+                     const std::vector<const AttentionPlan*>& plans, float scale, MatrixRef<float> out,
+                     ThreadPool& pool) {
+  const KvShape& s = layer.shape;
+  s.validate();
+  require(num_q_heads > 0 && num_q_heads % s.num_kv_heads == 0,
+          "attention: query heads do not divide over KV heads");
+  require(q.cols == int64_t{num_q_heads} * s.head_dim && out.cols == q.cols && out.rows == q.rows,
+          "attention: shapes disagree");
+  require(plans.size() == 1 || plans.size() == static_cast<size_t>(s.num_kv_heads),
+          "attention: one plan for all KV heads, or one for each");
+  for (const AttentionPlan* plan : plans)
+    require(plan->num_rows() == q.rows, "attention: plan and rows disagree");
+  if (q.rows == 0) return;
+
+  const int group = num_q_heads / s.num_kv_heads;
+  const int64_t positions = std::max(1, kUnitRows / group);
+  const int64_t blocks = (q.rows + positions - 1) / positions;
+  const Job job{q, out, layer, plans, group, scale, blocks, blocks * s.num_kv_heads};
+  if (pool.num_threads() > 1 && job.units < 4 * pool.num_threads()) return run_items(job, pool);
+  pool.parallel_for(job.units, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t unit = begin; unit < end; ++unit) run_unit(job.args(unit));
+  });
+}
+
+}  // namespace ev::ops

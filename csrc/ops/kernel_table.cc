@@ -1,0 +1,20 @@
+// One ISA's kernels as a table; compiled per ISA like the kernels themselves.
+#include "ops/kernels.h"
+
+namespace ev::ops::EV_ISA {
+
+void quantize(const QuantizeArgs&, int64_t, int64_t);
+void linear(const LinearArgs&, int64_t, int64_t);
+void rms_norm(const RmsNormArgs&, int64_t, int64_t);
+void rope(const RopeArgs&, int64_t, int64_t);
+void swiglu(const SwigluArgs&, int64_t, int64_t);
+void kv_append(const KvAppendArgs&, int32_t, int32_t);
+void attention_partial(const AttentionArgs&, int64_t, float*, void*);
+void attention_join(const AttentionArgs&, int64_t, const float*, float*);
+void attention_finish(const AttentionArgs&, const float*);
+
+extern const Kernels kTable;
+const Kernels kTable = {quantize,          linear,         rms_norm,        rope, swiglu, kv_append,
+                        attention_partial, attention_join, attention_finish};
+
+}  // namespace ev::ops::EV_ISA

@@ -1,0 +1,127 @@
+// The boundary between an op's public function, compiled once, and its kernel, compiled per ISA: plain
+// structs and a table of function pointers. Kernels check nothing, allocate nothing, use one thread and do
+// not throw. Included by code of every ISA, so nothing here may have a body.
+#pragma once
+
+#include <cstdint>
+
+namespace ev::ops {
+
+constexpr int64_t kPanelRows = 16;   // weight rows side by side in a vector's lanes
+constexpr int64_t kBlockWidth = 32;  // weights and activations that share a scale
+constexpr int kTileTokens = 64;
+
+enum class WeightKind : int32_t {
+  kF32,
+  kF16,
+  kBF16,
+  kNibbles,      // 4-bit codes, f16 scale and min
+  kNibblesWide,  // 4-bit codes, f32 scale and min
+  kBytes,        // 8-bit codes, f16 scale
+  kBytesHalf,    // 8-bit codes, f32 scale per 16 codes
+};
+
+struct QuantizeArgs {
+  const float* x;  // [m, k], k a multiple of kBlockWidth
+  int64_t x_stride, k;
+  int8_t* codes;
+  float* scales;
+  float* scaled_sums;
+  int32_t* sums;
+};
+
+struct LinearArgs {
+  WeightKind kind;
+  const void* weights;  // see ops/linear.h for the layouts
+  const void* scales;
+  int64_t rows, k, blocks;
+  int64_t m;
+  const float* x;  // read by float kinds
+  int64_t x_stride;
+  const int8_t* codes;  // read by the others
+  const float* x_scales;
+  const float* x_scaled_sums;
+  const int32_t* x_sums;
+  const float* bias;  // may be null
+  float* y;
+  int64_t y_stride;
+};
+
+struct RmsNormArgs {
+  float* x;  // read; written when delta is set
+  int64_t x_stride;
+  const float* delta;  // null: plain norm
+  int64_t delta_stride;
+  const float* weight;
+  float eps;
+  float* out;
+  int64_t out_stride, cols;
+};
+
+struct RopeArgs {
+  float* x;  // [m, heads, head_dim]
+  int64_t x_stride;
+  int heads, head_dim, rotary_dim;
+  const float* cos;  // [m, rotary_dim / 2]
+  const float* sin;
+  bool interleaved;
+};
+
+struct SwigluArgs {
+  const float* gate_up;  // [m, 2 cols]
+  int64_t gate_up_stride;
+  float* out;
+  int64_t out_stride, cols;
+};
+
+// `count` tokens into slots [first, ...) of one layer's planes of one page.
+struct KvAppendArgs {
+  void* k_plane;
+  void* v_plane;
+  bool f32;
+  int num_kv_heads, head_dim, page_size, v_stride;
+  const float* k;  // rows [count, num_kv_heads * head_dim]
+  const float* v;
+  int64_t k_stride, v_row_stride;
+};
+
+struct TilePiece {
+  const void* page;
+  int32_t first, count, at;
+};
+
+// The rows of a unit are (position, query head of the group) pairs, position-major.
+struct AttentionArgs {
+  bool f32;
+  int head_dim, v_stride, page_size;
+  int64_t k_offset, v_offset;  // of this KV head, in elements from the page's start
+  const TilePiece* pieces;
+  const int32_t* tile_begin;
+  int64_t num_tokens, num_rows;  // of the whole plan
+  const float* q;                // first query head of the group, row 0
+  float* out;
+  int64_t q_stride, out_stride;
+  int group;  // query heads per KV head
+  float scale;
+  int64_t first_position, positions;  // this unit's rows among the m
+  int tiles_per_partial;
+};
+
+struct Kernels {
+  void (*quantize)(const QuantizeArgs&, int64_t row_begin, int64_t row_end);
+  void (*linear)(const LinearArgs&, int64_t panel_begin, int64_t panel_end);
+  void (*rms_norm)(const RmsNormArgs&, int64_t row_begin, int64_t row_end);
+  void (*rope)(const RopeArgs&, int64_t row_begin, int64_t row_end);
+  void (*swiglu)(const SwigluArgs&, int64_t row_begin, int64_t row_end);
+  void (*kv_append)(const KvAppendArgs&, int32_t first, int32_t count);
+  // One unit's attention over the tiles of one partial: `partial_out` is [rows] maxima, [rows] sums of
+  // weights, [rows, v_stride] sums of weighted values. `scratch` holds attention_scratch_bytes(), 64-byte
+  // aligned.
+  void (*attention_partial)(const AttentionArgs&, int64_t partial, float* partial_out, void* scratch);
+  // Joins the next partial, in order, into `state` of the same layout; the first one initialises it.
+  void (*attention_join)(const AttentionArgs&, int64_t partial, const float* partial_in, float* state);
+  // Divides by the sums and writes the unit's rows of `out`.
+  void (*attention_finish)(const AttentionArgs&, const float* state);
+};
+
+}  // namespace ev::ops

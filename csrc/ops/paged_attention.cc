@@ -1,0 +1,267 @@
+// Kernels of ops/paged_attention.h, compiled per ISA. A unit is one KV head and a few positions; its rows are
+// (position, query head of the group) pairs, position-major, all against the same keys and values.
+#include "ops/kernels.h"
+#include "ops/simd/math.h"
+
+namespace ev::ops {
+namespace {
+
+constexpr int kTileVectors = kTileTokens / 16;
+constexpr float kMinusInfinity = -__builtin_inff();
+
+// out[r, :] (+)= sum_j a[r, j] * b[j, :], kCols vectors wide; j ascending in one accumulator per output.
+template <int kRows, int kCols, class T>
+void multiply_block(const float* a, int64_t a_stride, const T* b, int64_t b_stride, int depth, float* out,
+                    int64_t out_stride, bool accumulate) {
+  F32 sums[kRows][kCols];
+  for (int r = 0; r < kRows; ++r)
+    for (int c = 0; c < kCols; ++c)
+      sums[r][c] = accumulate ? load(out + r * out_stride + 16 * c) : splat(0.0f);
+  for (int j = 0; j < depth; ++j) {
+    F32 row[kCols];
+    for (int c = 0; c < kCols; ++c) row[c] = load(b + j * b_stride + 16 * c);
+    for (int r = 0; r < kRows; ++r) {
+      const F32 factor = splat(a[r * a_stride + j]);
+      for (int c = 0; c < kCols; ++c) sums[r][c] = fma(factor, row[c], sums[r][c]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r)
+    for (int c = 0; c < kCols; ++c) store(out + r * out_stride + 16 * c, sums[r][c]);
+}
+
+// The same for at most kRows rows and any number of vectors.
+template <int kRows, class T>
+void multiply_rows(int rows, const float* a, int64_t a_stride, const T* b, int64_t b_stride, int depth,
+                   float* out, int64_t out_stride, int vectors, bool accumulate) {
+  if constexpr (kRows > 1) {
+    if (rows < kRows)
+      return multiply_rows<kRows - 1>(rows, a, a_stride, b, b_stride, depth, out, out_stride, vectors,
+                                      accumulate);
+  }
+  int c = 0;
+  for (; c + kTileCols <= vectors; c += kTileCols)
+    multiply_block<kRows, kTileCols>(a, a_stride, b + 16 * c, b_stride, depth, out + 16 * c, out_stride,
+                                     accumulate);
+  for (; c < vectors; ++c)
+    multiply_block<kRows, 1>(a, a_stride, b + 16 * c, b_stride, depth, out + 16 * c, out_stride, accumulate);
+}
+
+float exp_one(float x) {
+  float lanes[16];
+  store(lanes, exp(splat(x)));
+  return lanes[0];
+}
+
+void scale_row(float* row, int n, float factor) {
+  for (int i = 0; i < n; i += 16) store(row + i, load(row + i) * splat(factor));
+}
+
+// max, sum and values of each row, as laid out in partial results.
+struct RowStates {
+  float* max;
+  float* sum;
+  float* values;
+  RowStates(float* memory, int64_t rows) : max(memory), sum(memory + rows), values(memory + 2 * rows) {}
+};
+
+int64_t row_count(const AttentionArgs& a) {
+  return a.positions * a.group;
+}
+
+// Tokens of the list that row `row` sees.
+int64_t visible_tokens(const AttentionArgs& a, int64_t row) {
+  return a.num_tokens - a.num_rows + a.first_position + row / a.group + 1;
+}
+
+// Of those, the ones in the tile that begins at token `start`.
+int visible_in_tile(const AttentionArgs& a, int64_t row, int64_t start) {
+  const int64_t n = visible_tokens(a, row) - start;
+  return static_cast<int>(n < 0 ? 0 : n > kTileTokens ? kTileTokens : n);
+}
+
+template <class T>
+struct KvTile {
+  const T* keys;  // [head_dim, key_stride], 64 tokens wide
+  int64_t key_stride;
+  const T* values;  // [64, v_stride]
+};
+
+template <class T>
+struct Scratch {
+  float* queries;  // [rows, head_dim], scaled
+  float* scores;   // [rows, 64], later the weights
+  T* keys;         // [head_dim, 64]
+  T* values;       // [64, v_stride]
+  Scratch(void* memory, const AttentionArgs& a)
+      : queries(static_cast<float*>(memory)),
+        scores(queries + row_count(a) * a.head_dim),
+        keys(reinterpret_cast<T*>(scores + row_count(a) * kTileTokens)),
+        values(keys + int64_t{a.head_dim} * kTileTokens) {}
+};
+
+// A tile that lies in one page is read where it is (slots past its tokens hold anything and are never used);
+// pieces of several pages are copied together first.
+template <class T>
+KvTile<T> locate_tile(const AttentionArgs& a, int64_t tile, const Scratch<T>& scratch) {
+  const TilePiece* piece = a.pieces + a.tile_begin[tile];
+  const TilePiece* end = a.pieces + a.tile_begin[tile + 1];
+  const auto keys_of = [&](const TilePiece& p) {
+    return static_cast<const T*>(p.page) + a.k_offset + p.first;
+  };
+  const auto values_of = [&](const TilePiece& p) {
+    return static_cast<const T*>(p.page) + a.v_offset + int64_t{p.first} * a.v_stride;
+  };
+  if (end - piece == 1 && piece->first + kTileTokens <= a.page_size)
+    return {keys_of(*piece), a.page_size, values_of(*piece)};
+  for (; piece != end; ++piece) {
+    const auto count = static_cast<size_t>(piece->count);
+    for (int d = 0; d < a.head_dim; ++d)
+      std::memcpy(scratch.keys + d * kTileTokens + piece->at, keys_of(*piece) + int64_t{d} * a.page_size,
+                  count * sizeof(T));
+    std::memcpy(scratch.values + int64_t{piece->at} * a.v_stride, values_of(*piece),
+                count * static_cast<size_t>(a.v_stride) * sizeof(T));
+  }
+  return {scratch.keys, kTileTokens, scratch.values};
+}
+
+template <class T>
+void load_queries(const AttentionArgs& a, const Scratch<T>& scratch) {
+  float* to = scratch.queries;
+  for (int64_t i = 0; i < a.positions; ++i) {
+    const float* from = a.q + (a.first_position + i) * a.q_stride;
+    for (int j = 0; j < a.group * a.head_dim; ++j) *to++ = from[j] * a.scale;
+  }
+}
+
+// Turns one row's scores into weights relative to the running maximum, and rescales what was summed before.
+void absorb_scores(float* scores, int visible, RowStates s, int64_t row, int v_stride) {
+  F32 tile[kTileVectors];
+  F32 largest = splat(kMinusInfinity);
+  for (int c = 0; c < kTileVectors; ++c) {
+    const int n = visible - 16 * c;
+    tile[c] = load(scores + 16 * c);
+    if (n < 16) tile[c] = merge_n(tile[c], splat(kMinusInfinity), n < 0 ? 0 : n);
+    largest = max(largest, tile[c]);
+  }
+  const float tile_max = reduce_max(largest);
+  if (tile_max > s.max[row]) {
+    if (s.max[row] != kMinusInfinity) {
+      const float factor = exp_one(s.max[row] - tile_max);
+      s.sum[row] *= factor;
+      scale_row(s.values + row * v_stride, v_stride, factor);
+    }
+    s.max[row] = tile_max;
+  }
+  const F32 reference = splat(s.max[row] == kMinusInfinity ? 0.0f : s.max[row]);
+  F32 sum = splat(0.0f);
+  for (int c = 0; c < kTileVectors; ++c) {
+    const F32 weight = exp(tile[c] - reference);
+    store(scores + 16 * c, weight);
+    sum = sum + weight;
+  }
+  s.sum[row] += reduce_add(sum);
+}
+
+// values += weights x V. Rows of a block share the tokens all of them see; what only later rows see is added
+// row by row, so that nothing a row does not see can reach it, not even as 0 * NaN.
+template <class T>
+void add_values(const AttentionArgs& a, const float* weights, const KvTile<T>& tile, int64_t start,
+                RowStates s, int64_t first_row) {
+  const int vectors = a.v_stride / 16;
+  const int64_t rows = row_count(a);
+  for (int64_t r0 = first_row; r0 < rows; r0 += kTileRows) {
+    const int n = static_cast<int>(rows - r0 < kTileRows ? rows - r0 : kTileRows);
+    const int common = visible_in_tile(a, r0, start);
+    multiply_rows<kTileRows>(n, weights + r0 * kTileTokens, kTileTokens, tile.values, a.v_stride, common,
+                             s.values + r0 * a.v_stride, a.v_stride, vectors, true);
+    for (int64_t r = r0; r < r0 + n; ++r) {
+      const int more = visible_in_tile(a, r, start) - common;
+      if (more > 0)
+        multiply_rows<1>(1, weights + r * kTileTokens + common, kTileTokens,
+                         tile.values + int64_t{common} * a.v_stride, a.v_stride, more,
+                         s.values + r * a.v_stride, a.v_stride, vectors, true);
+    }
+  }
+}
+
+template <class T>
+void attend_tile(const AttentionArgs& a, int64_t tile, const Scratch<T>& scratch, RowStates s) {
+  const int64_t start = tile * kTileTokens;
+  const int64_t rows = row_count(a);
+  const int64_t unseen = start + 1 - visible_tokens(a, 0);  // positions before the tile's first token
+  const int64_t first_row = unseen > 0 ? unseen * a.group : 0;
+  if (first_row >= rows) return;
+  const KvTile<T> kv = locate_tile<T>(a, tile, scratch);
+  for (int64_t r = first_row; r < rows; r += kTileRows)
+    multiply_rows<kTileRows>(static_cast<int>(rows - r < kTileRows ? rows - r : kTileRows),
+                             scratch.queries + r * a.head_dim, a.head_dim, kv.keys, kv.key_stride, a.head_dim,
+                             scratch.scores + r * kTileTokens, kTileTokens, kTileVectors, false);
+  for (int64_t r = first_row; r < rows; ++r)
+    absorb_scores(scratch.scores + r * kTileTokens, visible_in_tile(a, r, start), s, r, a.v_stride);
+  add_values(a, scratch.scores, kv, start, s, first_row);
+}
+
+template <class T>
+void partial_of_type(const AttentionArgs& a, int64_t partial, float* partial_out, void* memory) {
+  const int64_t rows = row_count(a);
+  const RowStates s(partial_out, rows);
+  for (int64_t r = 0; r < rows; ++r) s.max[r] = kMinusInfinity;
+  std::memset(s.sum, 0, sizeof(float) * static_cast<size_t>(rows * (1 + a.v_stride)));
+  const Scratch<T> scratch(memory, a);
+  load_queries(a, scratch);
+  const int64_t tiles = (a.num_tokens + kTileTokens - 1) / kTileTokens;
+  const int64_t begin = partial * a.tiles_per_partial;
+  const int64_t end = begin + a.tiles_per_partial < tiles ? begin + a.tiles_per_partial : tiles;
+  for (int64_t tile = begin; tile < end; ++tile) attend_tile<T>(a, tile, scratch, s);
+}
+
+}  // namespace
+
+namespace EV_ISA {
+
+void attention_partial(const AttentionArgs& a, int64_t partial, float* partial_out, void* scratch) {
+  if (a.f32) {
+    partial_of_type<float>(a, partial, partial_out, scratch);
+  } else {
+    partial_of_type<F16>(a, partial, partial_out, scratch);
+  }
+}
+
+void attention_join(const AttentionArgs& a, int64_t partial, const float* partial_in, float* state) {
+  const int64_t rows = row_count(a);
+  if (partial == 0) {
+    std::memcpy(state, partial_in, sizeof(float) * static_cast<size_t>(rows * (2 + a.v_stride)));
+    return;
+  }
+  const RowStates old(state, rows);
+  const RowStates more(const_cast<float*>(partial_in), rows);
+  for (int64_t r = 0; r < rows; ++r) {
+    if (more.sum[r] == 0.0f) continue;  // nothing seen there
+    const float top = more.max[r] > old.max[r] ? more.max[r] : old.max[r];
+    const float reference = top == kMinusInfinity ? 0.0f : top;
+    const float keep = exp_one(old.max[r] - reference);
+    const float take = exp_one(more.max[r] - reference);
+    old.max[r] = top;
+    old.sum[r] = old.sum[r] * keep + more.sum[r] * take;
+    float* to = old.values + r * a.v_stride;
+    const float* from = more.values + r * a.v_stride;
+    for (int i = 0; i < a.v_stride; i += 16)
+      store(to + i, fma(load(from + i), splat(take), load(to + i) * splat(keep)));
+  }
+}
+
+void attention_finish(const AttentionArgs& a, const float* state) {
+  const int64_t rows = row_count(a);
+  const RowStates s(const_cast<float*>(state), rows);
+  for (int64_t r = 0; r < rows; ++r) {
+    float* out = a.out + (a.first_position + r / a.group) * a.out_stride + r % a.group * a.head_dim;
+    const float* values = s.values + r * a.v_stride;
+    for (int i = 0; i < a.head_dim; i += 16) {
+      const int n = a.head_dim - i < 16 ? a.head_dim - i : 16;
+      store_n(out + i, load(values + i) / splat(s.sum[r]), n);
+    }
+  }
+}
+
+}  // namespace EV_ISA
+}  // namespace ev::ops

@@ -1,0 +1,52 @@
+// Kernel of LinearInput (ops/linear.h), compiled per ISA: f32 activations -> int8 codes in blocks of 32.
+#include "ops/kernels.h"
+#include "ops/simd/vec.h"
+
+namespace ev::ops {
+namespace {
+
+// Below this the reciprocal would overflow; such a block counts as zero.
+constexpr float kSmallest = 1e-30f;
+
+struct Block {
+  int8_t* codes;
+  float* scale;
+  float* scaled_sum;
+  int32_t* sums;
+};
+
+void quantize_block(F32 lo, F32 hi, Block out) {
+  const float largest = reduce_max(max(abs(lo), abs(hi)));
+  // 0 * x is NaN for x infinite or NaN, and max() may drop a NaN.
+  const float poison = reduce_add(lo * splat(0.0f) + hi * splat(0.0f));
+  const bool usable = largest > kSmallest && poison == 0.0f;
+  const F32 inverse = splat(usable ? 127.0f / largest : 0.0f);
+  const F32 zero = splat(0.0f);
+  const I32 code_lo = round_to_int(usable ? lo * inverse : zero);
+  const I32 code_hi = round_to_int(usable ? hi * inverse : zero);
+  store_codes(out.codes, code_lo);
+  store_codes(out.codes + 16, code_hi);
+  out.sums[0] = reduce_add(code_lo);
+  out.sums[1] = reduce_add(code_hi);
+  *out.scale = largest / 127.0f + poison;
+  *out.scaled_sum = *out.scale * static_cast<float>(out.sums[0] + out.sums[1]);
+}
+
+}  // namespace
+
+namespace EV_ISA {
+
+void quantize(const QuantizeArgs& a, int64_t row_begin, int64_t row_end) {
+  const int64_t blocks = a.k / kBlockWidth;
+  for (int64_t row = row_begin; row < row_end; ++row) {
+    const float* x = a.x + row * a.x_stride;
+    for (int64_t b = 0; b < blocks; ++b) {
+      const Block out{a.codes + row * a.k + b * kBlockWidth, a.scales + row * blocks + b,
+                      a.scaled_sums + row * blocks + b, a.sums + (row * blocks + b) * 2};
+      quantize_block(load(x + b * kBlockWidth), load(x + b * kBlockWidth + 16), out);
+    }
+  }
+}
+
+}  // namespace EV_ISA
+}  // namespace ev::ops

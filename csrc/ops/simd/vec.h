@@ -1,0 +1,38 @@
+// The vector vocabulary ops are written in. Every ISA defines the same names with the same meaning, 16 lanes
+// wide whatever its registers hold, so an op's sums have one order everywhere and ISAs differ by the rounding
+// of fused multiply-adds alone. Everything lives in an unnamed namespace: code compiled for one ISA can never
+// be picked by the linker to serve another.
+//
+//   F32    16 floats          load store load_n store_n splat + - * / fma max min reduce_add reduce_max
+//   I32    16 int32           round_to_int to_float reduce_add store_codes
+//   Codes  16 lanes x 4 int8  load_codes splat_codes low_nibbles high_nibbles
+//   NibbleDot, ByteDot        running dot products of weight codes and activation codes, per lane
+//
+// max(a, b) and min(a, b) give b when either is NaN or both are equal; fma(a, b, c) is a * b + c, fused where
+// the ISA can. kTileRows x kTileCols: the block of F32 accumulators that fits the registers; kDotRows:
+// likewise for dots.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace ev::ops {
+
+struct F16 {
+  uint16_t bits;
+};
+struct BF16 {
+  uint16_t bits;
+};
+
+}  // namespace ev::ops
+
+#if defined(EV_ISA_AVX512)
+#include "ops/simd/vec_avx512.h"
+#elif defined(EV_ISA_AVX2)
+#include "ops/simd/vec_avx2.h"
+#elif defined(EV_ISA_NEON)
+#include "ops/simd/vec_neon.h"
+#else
+#include "ops/simd/vec_scalar.h"
+#endif
