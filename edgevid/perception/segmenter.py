@@ -85,6 +85,7 @@ class Segmenter:
         self._partial = np.zeros(0, np.float32)
         self._held: list[npt.NDArray[np.float32]] = []
         self._probabilities: list[float] = []
+        self._taken = 0  # samples so far
         self._next = 0  # index of the window to come
         self._onset: int | None = None  # index of the first voiced window of the open utterance
         self._voiced = 0  # index of its last voiced window
@@ -95,6 +96,7 @@ class Segmenter:
             yield from self.flush()
         if self._origin_ns is None:
             self._origin_ns = block.pts_ns
+        self._taken += block.samples.size
         samples = np.concatenate([self._partial, block.samples])
         whole = samples.size // WINDOW * WINDOW
         self._partial = samples[whole:].copy()
@@ -153,7 +155,8 @@ class Segmenter:
             return
         start = max(first, self._onset - self._pad)
         samples = np.concatenate(self._held[start - first : until - first])
-        span = TimeSpan(self._origin_ns + _ns(self._onset), self._origin_ns + _ns(end))
+        end_ns = _ns(min(end * WINDOW, self._taken))  # the last window may reach past the end of the stream
+        span = TimeSpan(self._origin_ns + _ns(self._onset * WINDOW), self._origin_ns + end_ns)
         yield Utterance(samples, span, sum(probabilities) / len(probabilities))
 
     def _drop_before(self, index: int) -> None:
@@ -166,5 +169,5 @@ def _windows(ms: int) -> int:
     return -(-ms * RATE // (1000 * WINDOW))
 
 
-def _ns(windows: int) -> int:
-    return windows * WINDOW * NS_PER_S // RATE
+def _ns(samples: int) -> int:
+    return samples * NS_PER_S // RATE

@@ -118,6 +118,7 @@ class SoundChannel:
         self._samples = np.zeros(0, np.float32)
         self._heard = 0  # of self._samples, how many an earlier look covered
         self._look = 0
+        self._taken = 0  # samples so far
         self._origin_ns: int | None = None
 
     def _hear(self, block: Block) -> Iterator[Observation]:
@@ -125,6 +126,7 @@ class SoundChannel:
             yield from self._end()
         if self._origin_ns is None:
             self._origin_ns = block.pts_ns
+        self._taken += block.samples.size
         samples = np.concatenate([self._samples, block.samples])
         at = 0
         while samples.size - at >= PATCH:
@@ -147,7 +149,8 @@ class SoundChannel:
         index, first, last, score = span
         assert self._origin_ns is not None
         start_ns = self._origin_ns + first * HOP * NS_PER_S // RATE
-        end_ns = self._origin_ns + (last * HOP + PATCH) * NS_PER_S // RATE
+        end = min(last * HOP + PATCH, self._taken)  # the last look may reach past the end of the stream
+        end_ns = self._origin_ns + end * NS_PER_S // RATE
         return Observation(
             "sound", self._names[index], TimeSpan(start_ns, end_ns), score, model_id=self.model_id
         )

@@ -75,7 +75,9 @@ class SpeechChannel:
     def flush(self) -> list[Observation]:
         """See `AudioChannel.flush`."""
         said = [o for block in self._intake.flush() for o in self._observe(self._segmenter.push(block))]
-        return said + list(self._observe(self._segmenter.flush()))
+        said += self._observe(self._segmenter.flush())
+        self._doubted_ns = None
+        return said
 
     def _observe(self, utterances: Iterable[Utterance]) -> Iterator[Observation]:
         for utterance in utterances:

@@ -64,6 +64,7 @@ def test_a_click_is_no_utterance() -> None:
 def test_the_end_of_the_stream_ends_the_utterance() -> None:
     found = cut(sound((10, 0), (20, 0.9))[:-100])
     assert [in_windows(u) for u in found] == [(10, 30)]
+    assert found[0].span.end_ns == (30 * WINDOW - 100) * NS_PER_S // RATE
 
 
 def test_too_long_is_cut_at_the_quietest_moment() -> None:

@@ -67,7 +67,13 @@ def test_silence_yields_nothing(seconds: float) -> None:
 
 def test_a_clip_shorter_than_a_patch_is_heard() -> None:
     (found,) = hear(tone(0.5, 300))
-    assert found.label == "low" and found.span.start_ns == 0
+    assert found.label == "low" and (found.span.start_s, found.span.end_s) == (0, 0.5)
+
+
+@pytest.mark.parametrize("seconds", [1.1, 2.0, 3.3, 4.9])
+def test_no_sound_outlasts_its_stream(seconds: float) -> None:
+    (found,) = hear(tone(seconds, 300))
+    assert seconds - 0.3 < found.span.end_s <= seconds
 
 
 def test_a_steady_sound_is_known_before_it_ends() -> None:

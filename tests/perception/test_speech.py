@@ -87,6 +87,15 @@ def test_doubt_lasts_for_a_while() -> None:
     assert labels == ["Sure.", "Maybe."]
 
 
+def test_doubt_ends_with_the_stream() -> None:
+    answers = iter([said("Garble.", 0.3), said("Maybe.", 0.6)])
+    channel = SpeechChannel(lambda _: next(answers), Voice(0.9), model_id="test")
+    second = AudioChunk(np.full(RATE, 0.1, np.float32), RATE, 0)
+    later = AudioChunk(second.samples, RATE, 2 * NS_PER_S)
+    found = [o for chunk in (second, later) for o in (*channel.push(chunk), *channel.flush())]
+    assert [o.label for o in found] == [UNRECOGNISED, "Maybe."]
+
+
 def test_a_whisper_below_the_noise_floor_is_not_transcribed() -> None:
     assert listen([said("Invented.", 0.9)], level=1e-4) == []
 
