@@ -1,7 +1,7 @@
 // Random lives of many caches on one pool, under the invariant validator; forks, windows, a full pool.
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <vector>
@@ -142,7 +142,7 @@ std::string random_step(std::mt19937& random, std::vector<std::unique_ptr<KvCach
   const auto below = [&](size_t n) { return std::uniform_int_distribution<size_t>(0, n - 1)(random); };
   const size_t pick = below(caches.size());
   KvCache& cache = *caches[pick];
-  switch (below(8)) {
+  switch (below(24)) {
     case 0:
       if (caches.size() < 6) caches.push_back(cache.fork());
       return "fork";
@@ -165,6 +165,7 @@ std::string random_step(std::mt19937& random, std::vector<std::unique_ptr<KvCach
       } catch (const Error& e) {
         EXPECT_EQ(e.code(), ErrorCode::kOutOfMemory);
         cache.truncate(0);
+        return "full";
       }
       return "append";
   }
@@ -176,12 +177,17 @@ TEST_F(KvCacheTest, TheInvariantsHoldAfterEveryRandomStep) {
   caches.push_back(make());
   caches.push_back(make({6 * kPageSize, kPageSize}));
   caches.push_back(make({4 * kPageSize, 0}));
-  for (int step = 0; step < 200000; ++step) {
+  int full = 0, slid = 0;
+  for (int step = 0; step < 1000000; ++step) {
     const std::string what = random_step(random, caches, threads_);
     std::vector<const KvCache*> all;
     for (const auto& cache : caches) all.push_back(cache.get());
     ASSERT_EQ(find_violation(*pool_, all), "") << "after step " << step << ": " << what;
+    full += what == "full";
+    slid += std::any_of(all.begin(), all.end(), [](const KvCache* c) { return c->evicted() != 0; });
   }
+  EXPECT_GT(full, 1000);
+  EXPECT_GT(slid, 100000);
   caches.clear();
   EXPECT_EQ(pool_->stats().used, 0u);
 }

@@ -1,0 +1,40 @@
+"""How close two models' next-token distributions are."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Agreement(NamedTuple):
+    """Means over positions.
+
+    Attributes:
+        top1: share of positions where both have the same likeliest token.
+        kl: KL(reference || other) in nats, everything outside the reference's recorded tokens being one lump: a
+            lower bound of the full KL, by the log-sum inequality.
+    """
+
+    top1: float
+    kl: float
+
+
+def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Log probabilities of logits [n, vocab]."""
+    wide = logits.astype(np.float64)
+    return wide - np.logaddexp.reduce(wide, axis=1, keepdims=True)
+
+
+def agreement(
+    top_ids: npt.NDArray[Any], top_logprobs: npt.NDArray[Any], other: npt.NDArray[np.float64]
+) -> Agreement:
+    """Compare a reference's k likeliest tokens per position [n, k] with log probabilities [n, vocab]."""
+    ids = top_ids.astype(np.int64)
+    p = top_logprobs.astype(np.float64)
+    q = np.take_along_axis(other, ids, axis=1)
+    p_rest = 1.0 - np.exp(p).sum(axis=1)
+    q_rest = 1.0 - np.exp(q).sum(axis=1)
+    kl = (np.exp(p) * (p - q)).sum(axis=1) + p_rest * np.log(p_rest / q_rest)
+    return Agreement(float((other.argmax(axis=1) == ids[:, 0]).mean()), float(kl.mean()))
