@@ -60,7 +60,7 @@ def open_container(path: Path, *, limits: MediaLimits) -> InputContainer:
     from av.error import FFmpegError
 
     try:
-        return av.open(
+        container = av.open(
             f"file:{path.absolute()}",
             mode="r",
             options=decoder_options(limits),
@@ -74,6 +74,10 @@ def open_container(path: Path, *, limits: MediaLimits) -> InputContainer:
         )
     except (FFmpegError, OSError, ValueError) as error:
         raise _explain(path, head, error) from error
+    if not len(container.streams):
+        container.close()
+        raise _explain(path, head, None)
+    return container
 
 
 def decoder_options(limits: MediaLimits) -> dict[str, str]:
@@ -121,7 +125,7 @@ def _check_file(path: Path, limits: MediaLimits) -> bytes:
         raise BadInputError(f"{path}: {reason}", fix="check the path and its permissions") from error
 
 
-def _explain(path: Path, head: bytes, error: Exception) -> BadInputError:
+def _explain(path: Path, head: bytes, error: Exception | None) -> BadInputError:
     """What is wrong with a file FFmpeg would not open."""
     if head.startswith((b"#EXTM3U", b"ffconcat", b"v=0")) or b"<MPD" in head:
         return BadInputError(

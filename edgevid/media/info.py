@@ -132,7 +132,7 @@ def _nominal_fps(video: VideoStream | None) -> float | None:
     if video is None:
         return None
     low, high = _PLAUSIBLE_FPS
-    for rate in (video.average_rate, video.guessed_rate, video.base_rate):
+    for rate in (video.guessed_rate, video.average_rate, video.base_rate):
         if rate and low <= rate <= high:
             return float(rate)
     return None

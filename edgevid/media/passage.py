@@ -132,8 +132,10 @@ class Passage:
 
     def _on_picture(self, frame: VideoFrame) -> None:
         self._stats.pictures += 1
-        period_ns = to_ns(getattr(frame, "duration", None) or None, frame.time_base) or self._info.period_ns
-        time_ns = self.video_clock.stamp(to_ns(frame.pts, frame.time_base), period_ns)
+        pts_ns, period_ns = to_ns(frame.pts, frame.time_base), self._info.period_ns
+        if pts_ns is not None:  # without a time a duration is made up too
+            period_ns = to_ns(getattr(frame, "duration", None) or None, frame.time_base) or period_ns
+        time_ns = self.video_clock.stamp(pts_ns, period_ns)
         self._check_duration(time_ns)
         if self._index is None:
             # After a seek the number of pictures before this one is known only by the nominal rate.

@@ -34,8 +34,9 @@ def display_matrix(frame: VideoFrame) -> Matrix:
     try:
         data = frame.side_data["DISPLAYMATRIX"]  # type: ignore[typeddict-item]
     except (KeyError, ValueError):
-        # PyAV cannot list side data when one entry is of a kind it does not know; the angle still works.
-        return _from_angle(frame.rotation)
+        # PyAV cannot list side data when one entry (EXIF) is of a kind it does not know. The angle still
+        # works, but tells a mirrored picture from one upside down no more.
+        return _from_angle(getattr(frame, "rotation", 0))
     values = np.frombuffer(bytes(data), dtype=np.int32)
     if values.size < 9:
         return UPRIGHT

@@ -275,13 +275,19 @@ def _open_file(uri: str, path: Path, *, limits: MediaLimits, threads: int) -> So
 
     reader = FileReader.open(path, limits=limits, threads=threads, exact=True)
     try:
-        picture, has_sound = _probe(reader)
+        picture, has_sound, ended = _probe(reader)
+        if picture is None and reader.video is not None and reader.video.codec_context.width == 0:
+            # FFmpeg clears the size of a stream when ``max_pixels`` stops its decoder.
+            raise LimitError(
+                f"{uri}: no picture of at most {limits.max_pixels} pixels can be decoded",
+                fix="scale the video down, raise max_pixels, or check that it is not damaged",
+            )
         if picture is None and not has_sound:
             raise BadInputError(
                 f"{uri}: nothing in it can be decoded", fix="record or copy it again, or convert it to mp4"
             )
         warnings = []
-        if picture is None and reader.video is not None:
+        if picture is None and reader.video is not None and ended:
             warnings.append(f"{uri}: no picture can be decoded, only sound")
             reader.video = None
         curve = hdr_curve(picture) if picture is not None else None
@@ -293,18 +299,18 @@ def _open_file(uri: str, path: Path, *, limits: MediaLimits, threads: int) -> So
     return Source(info, open_reader, limits=limits, warnings=warnings)
 
 
-def _probe(reader: FileReader) -> tuple[VideoFrame | None, bool]:
-    """(first decoded picture if any, whether any sound was decoded before it)."""
+def _probe(reader: FileReader) -> tuple[VideoFrame | None, bool, bool]:
+    """(first decoded picture if any, whether sound was decoded before it, whether the source ended first)."""
     from av.video.frame import VideoFrame
 
     sounds = 0
     for frame in reader.decode(video=True, audio=True):
         if isinstance(frame, VideoFrame):
-            return frame, sounds > 0
+            return frame, sounds > 0, False
         sounds += 1
         if reader.video is None or sounds >= _PROBE_SOUNDS:
-            break
-    return None, sounds > 0
+            return None, True, False
+    return None, sounds > 0, True
 
 
 def _open_sequence(uri: str, paths: tuple[Path, ...], *, fps: float, limits: MediaLimits) -> Source:
