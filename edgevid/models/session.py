@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -34,7 +34,8 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """What runs: ``backend`` is the library, ``threads`` how many a run may use, ``providers`` where."""
+    """What runs: ``backend`` is the library, ``threads`` how many a run may use, ``providers`` where,
+    ``metadata`` what the file says of itself."""
 
     name: str
     backend: str
@@ -42,6 +43,7 @@ class SessionInfo:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     providers: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Session(Protocol):
@@ -70,6 +72,7 @@ class OnnxSession:
             inputs=tuple(_port(node) for node in session.get_inputs()),
             outputs=tuple(_port(node) for node in session.get_outputs()),
             providers=tuple(session.get_providers()),
+            metadata=dict(session.get_modelmeta().custom_metadata_map),
         )
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> tuple[Array, ...]:

@@ -1,0 +1,1 @@
+"""Converters that make ONNX files out of weights published in other formats."""

@@ -1,0 +1,111 @@
+"""Classes of the whole frame: EfficientNet-Lite0 over ImageNet-1000 (pack efficientnet-lite0, embedded)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgevid.core.nouns import Frame, Kind, Observation, TimeSpan
+from edgevid.models.session import onnx_session
+from edgevid.models.store import ModelStore
+from edgevid.perception.scaling import resize
+
+PACK = "efficientnet-lite0"
+Floats = npt.NDArray[np.float32]
+
+_SIDE = 224
+_GRID = 3
+
+
+class Classifier:
+    """Posteriors over the 1000 classes for a picture and its crops.
+
+    Args:
+        store: where the pack is.
+        threads: how many threads a run may use.
+    """
+
+    def __init__(self, store: ModelStore, *, threads: int = 1) -> None:
+        self._session = onnx_session(store.where(PACK)["model.onnx"], threads=threads, name=PACK)
+        self.names: Sequence[str] = class_names(store)
+
+    def posterior(self, image: npt.NDArray[np.uint8]) -> Floats:
+        """float32 [1000] of uint8 RGB [h, w, 3]: mean over the squashed picture and its central square."""
+        height, width = image.shape[:2]
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        whole, centre = self._run([image, image[top : top + side, left : left + side]])
+        return np.asarray((whole + centre) / 2, np.float32)
+
+    def posteriors(self, image: npt.NDArray[np.uint8]) -> Floats:
+        """float32 [10, 1000]: the whole picture, then its 3 x 3 crops row by row."""
+        height, width = image.shape[:2]
+        rows = np.linspace(0, height, _GRID + 1).astype(int)
+        columns = np.linspace(0, width, _GRID + 1).astype(int)
+        crops = [
+            image[rows[r] : max(rows[r + 1], rows[r] + 1), columns[c] : max(columns[c + 1], columns[c] + 1)]
+            for r in range(_GRID)
+            for c in range(_GRID)
+        ]
+        return self._run([image, *(crop if crop.size else image for crop in crops)])
+
+    def _run(self, images: Sequence[npt.NDArray[np.uint8]]) -> Floats:
+        batch = np.stack([resize(image, _SIDE, _SIDE) for image in images])
+        (posterior,) = self._session.run({"images": batch})
+        return np.asarray(posterior, np.float32)
+
+
+class ClassesChannel:
+    """The likeliest classes of each sampled frame, smoothed over time.
+
+    A running mean of posteriors (weight 1/2 for the newest) has to reach ``sure``: one odd frame says
+    nothing, and what stays in view becomes certain. A cut the mean lags behind by a frame or two.
+    """
+
+    kind: Kind = "class"
+    model_id = PACK
+
+    def __init__(self, classifier: Classifier, *, sure: float = 0.35, most: int = 2) -> None:
+        self._classifier = classifier
+        self._sure = sure
+        self._most = most
+        self._mean: Floats | None = None
+
+    def observe(self, frame: Frame, *, period_ns: int) -> list[Observation]:
+        """At most ``most`` classes."""
+        posterior = self._classifier.posterior(frame.image)
+        self._mean = posterior if self._mean is None else (self._mean + posterior) / 2
+        mean = self._mean
+        span = TimeSpan(frame.pts_ns, frame.pts_ns + period_ns)
+        return [
+            Observation(
+                kind="class",
+                label=self._classifier.names[index],
+                span=span,
+                score=float(mean[index]),
+                model_id=PACK,
+                wall_ns=frame.wall_ns,
+            )
+            for index in np.argsort(-mean)[: self._most]
+            if mean[index] >= self._sure
+        ]
+
+
+def class_names(store: ModelStore) -> tuple[str, ...]:
+    """WordNet lemmas of the 1000 classes in index order, synonyms joined by ", "."""
+    return _read_names(store.where(PACK)["labels.tsv"])
+
+
+def classes_channel(store: ModelStore, *, threads: int = 1) -> ClassesChannel:
+    """The channel on the embedded pack."""
+    return ClassesChannel(Classifier(store, threads=threads))
+
+
+@lru_cache(maxsize=4)
+def _read_names(path: Path) -> tuple[str, ...]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return tuple(line.split("\t", 1)[1] for line in lines)

@@ -1,0 +1,145 @@
+"""Objects with counts and boxes: CenterNet-MobileNetV3 over the 80 COCO classes (pack centernet-coco).
+
+CenterNet (Zhou et al., arXiv 1904.07850) marks each object by a peak of its class's heat map; at the peak
+four distances give the box.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgevid.core.nouns import Box, Frame, Kind, Observation, TimeSpan
+from edgevid.models.session import Session, onnx_session
+from edgevid.models.store import ModelStore
+from edgevid.perception.scaling import resize
+
+PACK = "centernet-coco"
+COCO_LABELS: tuple[str, ...] = tuple(
+    (
+        "person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|fire hydrant|stop sign"
+        "|parking meter|bench|bird|cat|dog|horse|sheep|cow|elephant|bear|zebra|giraffe|backpack|umbrella"
+        "|handbag|tie|suitcase|frisbee|skis|snowboard|sports ball|kite|baseball bat|baseball glove|skateboard"
+        "|surfboard|tennis racket|bottle|wine glass|cup|fork|knife|spoon|bowl|banana|apple|sandwich|orange"
+        "|broccoli|carrot|hot dog|pizza|donut|cake|chair|couch|potted plant|bed|dining table|toilet|tv|laptop"
+        "|mouse|remote|keyboard|cell phone|microwave|oven|toaster|sink|refrigerator|book|clock|vase|scissors"
+        "|teddy bear|hair drier|toothbrush"
+    ).split("|")
+)
+_SIDE = 512
+_STRIDE = 4  # pixels of the network's input per cell of the heat map
+_CANDIDATES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One object: index into ``COCO_LABELS``, score and box."""
+
+    label: int
+    score: float
+    box: Box
+
+
+class ObjectDetector:
+    """Finds objects in single pictures. Pictures are squashed to a square, as the network was trained."""
+
+    def __init__(self, session: Session, *, floor: float = 0.2) -> None:
+        self._session = session
+        self._floor = floor
+
+    def __call__(self, image: npt.NDArray[np.uint8]) -> list[Detection]:
+        """Detections above the floor in uint8 RGB [h, w, 3], best first; boxes in fractions of the
+        picture."""
+        square = resize(image, _SIDE, _SIDE).astype(np.float32)[None]
+        heat, sides = self._session.run({"images": square}, ["keypoints", "wh"])
+        return list(decode_peaks(heat[0], sides[0], floor=self._floor))
+
+
+def decode_peaks(
+    heat: npt.NDArray[np.float32], sides: npt.NDArray[np.float32], *, floor: float
+) -> list[Detection]:
+    """Peaks of ``heat`` [h, w, classes] with the distances ``sides`` [h, w, 4] (left, top, right, bottom, in
+    input pixels) to boxes, best first. A cell is a peak of a class when no cell within one step is higher; of
+    overlapping boxes only the best keeps its place, whatever its class."""
+    rows, columns, _ = heat.shape
+    best = heat.max(axis=2)
+    padded = np.pad(best, 1, constant_values=-1.0)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
+    peaks = np.argwhere((best >= floor) & (best >= windows.max(axis=(2, 3))))
+    order = np.argsort(-best[peaks[:, 0], peaks[:, 1]])[:_CANDIDATES]
+    found: list[Detection] = []
+    for y, x in peaks[order]:
+        left, top, right, bottom = sides[y, x] / _STRIDE
+        box = Box(
+            x0=float(np.clip((x - left) / columns, 0, 1)),
+            y0=float(np.clip((y - top) / rows, 0, 1)),
+            x1=float(np.clip((x + right) / columns, 0, 1)),
+            y1=float(np.clip((y + bottom) / rows, 0, 1)),
+        )
+        if box.x1 <= box.x0 or box.y1 <= box.y0 or any(overlap(box, other.box) > 0.5 for other in found):
+            continue
+        found.append(Detection(int(heat[y, x].argmax()), float(best[y, x]), box))
+    return found
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / ((a.x1 - a.x0) * (a.y1 - a.y0) + (b.x1 - b.x0) * (b.y1 - b.y0) - shared)
+
+
+class ObjectsChannel:
+    """Objects of each sampled frame, counted per label.
+
+    A detection counts from score ``sure`` on; a weaker one only where the same label stood in the frame
+    before (hysteresis), so that counts do not flicker.
+    """
+
+    kind: Kind = "object"
+    model_id = PACK
+
+    def __init__(self, detector: ObjectDetector, *, sure: float = 0.35, likely: float = 0.25) -> None:
+        self._detector = detector
+        self._sure = sure
+        self._likely = likely
+        self._before: list[Detection] = []
+
+    def observe(self, frame: Frame, *, period_ns: int) -> list[Observation]:
+        """One observation per label, with the boxes of all its instances."""
+        kept = [d for d in self._detector(frame.image) if d.score >= self._sure or self._stood(d)]
+        self._before = kept
+        by_label: dict[int, list[Detection]] = defaultdict(list)
+        for detection in kept:
+            by_label[detection.label].append(detection)
+        span = TimeSpan(frame.pts_ns, frame.pts_ns + period_ns)
+        return [
+            Observation(
+                kind="object",
+                label=COCO_LABELS[label],
+                span=span,
+                score=max(d.score for d in found),
+                count=len(found),
+                boxes=tuple(d.box for d in found),
+                model_id=PACK,
+                wall_ns=frame.wall_ns,
+            )
+            for label, found in by_label.items()
+        ]
+
+    def _stood(self, detection: Detection) -> bool:
+        return detection.score >= self._likely and any(
+            old.label == detection.label and overlap(old.box, detection.box) > 0.3 for old in self._before
+        )
+
+
+def objects_channel(store: ModelStore, *, threads: int = 1) -> ObjectsChannel:
+    """The channel on the installed pack; MissingPartError when it is not."""
+    model = store.where(PACK)["model.onnx"]
+    return ObjectsChannel(ObjectDetector(onnx_session(model, threads=threads, name=PACK)))
