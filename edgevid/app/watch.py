@@ -14,7 +14,7 @@ from edgevid.core.nouns import KINDS, Kind
 _SAMPLE = "sample"
 
 
-class _Channels(click.ParamType):
+class _Channels(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
     name = "kinds"
 
     def convert(

@@ -78,8 +78,8 @@ class ClassesChannel:
     def observe(self, frame: Frame, *, period_ns: int) -> list[Observation]:
         """At most ``most`` classes."""
         posterior = self._classifier.posterior(frame.image)
-        self._mean = posterior if self._mean is None else (self._mean + posterior) / 2
-        mean = self._mean
+        mean: Floats = posterior if self._mean is None else ((self._mean + posterior) / 2).astype(np.float32)
+        self._mean = mean
         span = TimeSpan(frame.pts_ns, frame.pts_ns + period_ns)
         return [
             Observation(

@@ -1,8 +1,6 @@
-"""Shot cuts between sampled frames, without a model."""
+"""Shot cuts, without a model."""
 
 from __future__ import annotations
-
-from collections import deque
 
 import numpy as np
 import numpy.typing as npt
@@ -13,50 +11,58 @@ from edgevid.perception.scaling import resize
 _SIDE = 64
 _CELLS = 4  # the picture is compared in 4 x 4 cells, so that a moving object changes few of them
 _BINS = 8
-_HISTORY = 8
+
+Look = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+"""Colour histograms of the cells, and edges."""
 
 
 class CutsChannel:
-    """Says when the picture is another scene.
+    """Says when the picture is another scene; made to look several times a second.
 
-    Two signs are combined, both in [0, 1]: how much the colour histograms of 4 x 4 cells differ (the median
-    over cells: motion changes some cells, a cut changes most), and how little the fine structure of the two
-    pictures agrees (1 - correlation of their edges). Their product must pass ``floor`` and stand out of the
-    last frames by ``factor``: a shaking camera raises its own threshold.
+    Between two looks, ``difference`` combines how much the colours of 4 x 4 cells changed (the median over
+    cells: motion changes some cells, a cut changes most) and how little the edges agree. A cut is a change
+    of at least ``floor`` that is ``factor`` times larger than the changes just before and just after it: a
+    shaking camera or a flash changes the picture several times in a row. So a cut is reported one look late,
+    with its own time.
     """
 
     kind: Kind = "cut"
     model_id = "cut-histogram"
 
-    def __init__(self, *, floor: float = 0.25, factor: float = 2.0) -> None:
+    def __init__(self, *, floor: float = 0.55, factor: float = 1.6) -> None:
         self._floor = floor
         self._factor = factor
-        self._before: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
-        self._usual: deque[float] = deque(maxlen=_HISTORY)
+        self._index: int | None = None
+        self._look: Look | None = None
+        self._before = 0.0
+        self._pending: tuple[float, Frame] | None = None
 
     def observe(self, frame: Frame, *, period_ns: int) -> list[Observation]:
-        """One observation at ``frame.pts_ns`` when a new scene begins with this frame."""
+        """At most one observation, at the time of the frame that began the new scene."""
         del period_ns  # a cut is a point in time
-        now = _describe(frame.image)
-        before, self._before = self._before, now
-        if before is None:
+        if frame.index == self._index:
+            return []  # the same picture, sampled again
+        look = _describe(frame.image)
+        change = difference(self._look, look) if self._look is not None else 0.0
+        found = self._judge(change)
+        if self._look is not None:
+            self._before = self._pending[0] if self._pending is not None else 0.0
+            self._pending = (change, frame)
+        self._index, self._look = frame.index, look
+        return found
+
+    def _judge(self, after: float) -> list[Observation]:
+        """Decide about the pending change, now that the one after it is known."""
+        if self._pending is None:
             return []
-        change = difference(before, now)
-        usual = float(np.median(self._usual)) if self._usual else 0.0
-        is_cut = change >= max(self._floor, self._factor * usual)
-        self._usual.append(min(change, self._floor) if is_cut else change)
-        if not is_cut:
+        change, frame = self._pending
+        if change < self._floor or change < self._factor * max(self._before, after):
             return []
         span = TimeSpan(frame.pts_ns, frame.pts_ns)
-        return [
-            Observation("cut", "cut", span, min(change, 1.0), model_id=self.model_id, wall_ns=frame.wall_ns)
-        ]
+        return [Observation("cut", "cut", span, change, model_id=self.model_id, wall_ns=frame.wall_ns)]
 
 
-def difference(
-    a: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
-    b: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
-) -> float:
+def difference(a: Look, b: Look) -> float:
     """0 for equal pictures, towards 1 for unrelated ones."""
     histograms = np.median(np.abs(a[0] - b[0]).sum(axis=1) / 2)
     norm = float(np.linalg.norm(a[1]) * np.linalg.norm(b[1]))
@@ -64,7 +70,7 @@ def difference(
     return float(np.sqrt(histograms * (1.0 - max(agreement, 0.0))))
 
 
-def _describe(image: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _describe(image: npt.NDArray[np.uint8]) -> Look:
     """Cell histograms [16, 24] (each channel's bins sum to 1/3) and blurred edges [63, 63]."""
     small = resize(image, _SIDE, _SIDE)
     step = _SIDE // _CELLS
@@ -73,4 +79,5 @@ def _describe(image: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], np
     histograms = np.stack([(bins == b).mean(axis=2) for b in range(_BINS)], axis=2)
     luma = small.astype(np.float32).mean(axis=2)
     edges = np.abs(np.diff(luma, axis=0)[:, :-1]) + np.abs(np.diff(luma, axis=1)[:-1])
-    return histograms.reshape(_CELLS**2, -1).astype(np.float32) / 3, edges - edges.mean()
+    spread: npt.NDArray[np.float32] = (histograms.reshape(_CELLS**2, -1) / 3).astype(np.float32)
+    return spread, (edges - edges.mean()).astype(np.float32)

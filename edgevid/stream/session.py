@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import threading
 import time
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from edgevid.stream.follower import Follower
 
 _SAMPLE_RATE = 16_000  # what every audio channel listens at
+_LOOKS_PER_S = 8.0  # cuts are told from motion by looking this often, whatever the sampling rate
 _MAX_SIDE = 960  # pixels; the finest channel (screen text) reads no more
 
 
@@ -81,7 +83,9 @@ class StreamSession:
         store = store or ModelStore()
         self.memory = memory or Memory()
         self._owns_memory = memory is None
-        self._visual = _visual_channels(store, threads, self.channels)
+        visual = _visual_channels(store, threads, self.channels)
+        self._glancing = tuple(channel for channel in visual if channel.kind == "cut")
+        self._visual = tuple(channel for channel in visual if channel.kind != "cut")
         self._audio = _audio_channels(store, self.channels)
         self._answerer = Answerer(self.memory, store=store)
         self._follower = self._load_follower(model, kv or KVConfig(), store, threads)
@@ -91,6 +95,7 @@ class StreamSession:
         self._frames = 0
         self._media_ns = 0
         self._elapsed_s = 0.0
+        self._glanced: list[Observation] = []
         self._warnings: list[str] = []
         self._text_stride = 1
 
@@ -150,11 +155,16 @@ class StreamSession:
                 channels=self.channels,
             )
             self._begin(video_id)
+            looks = max(1, math.ceil(_LOOKS_PER_S / self.fps)) if self._glancing else 1
             items = opened.read(
-                fps=self.fps, sample_rate=_SAMPLE_RATE, start_s=start_s, end_s=end_s, max_side=_MAX_SIDE
+                fps=self.fps * looks,
+                sample_rate=_SAMPLE_RATE,
+                start_s=start_s,
+                end_s=end_s,
+                max_side=_MAX_SIDE,
             )
             try:
-                yield from self._follow(_shown(items, on_frame), video_id, ear)
+                yield from self._follow(items, looks, on_frame, video_id, ear)
             finally:
                 self._elapsed_s = time.perf_counter() - began
                 self._warnings += opened.warnings
@@ -217,13 +227,19 @@ class StreamSession:
             self._follower.begin()
 
     def _follow(
-        self, items: Iterator[Frame | AudioChunk], video_id: int, ear: ThreadPoolExecutor
+        self,
+        items: Iterator[Frame | AudioChunk],
+        looks: int,
+        on_frame: Callable[[Frame], None] | None,
+        video_id: int,
+        ear: ThreadPoolExecutor,
     ) -> Iterator[Event]:
-        """Look at each frame while the ear listens to the sound since the frame before."""
+        """Glance at every frame, look at every ``looks``-th while the ear listens to the sound in between."""
         period_ns = int(NS_PER_S / self.fps)
         timeline = Timeline(self.memory, video_id)
         pace = AdaptiveStride(1 / self.fps)
         sound: list[AudioChunk] = []
+        glimpses = 0
         for item in _timed(items, self._stages, "decode"):
             if isinstance(item, AudioChunk):
                 sound.append(item)
@@ -232,8 +248,14 @@ class StreamSession:
                     continue  # a frame will come first, unless the source has no picture
                 frame = None
             else:
+                self._glance(item)
+                glimpses += 1
+                if (glimpses - 1) % looks:
+                    continue
                 frame = item
                 self._media_ns = max(self._media_ns, frame.pts_ns + period_ns)
+                if on_frame is not None:
+                    on_frame(frame)
             yield from self._tick(frame, sound, timeline, pace, period_ns, ear)
             sound = []
         yield from self._tick(None, sound, timeline, pace, period_ns, ear, last=True)
@@ -258,7 +280,8 @@ class StreamSession:
             if self._follower is not None:
                 with self._stages.measure("follow"):
                     self._follower.see(frame)
-        observations = sorted(seen + heard.result(), key=lambda o: o.span.start_ns)
+        glanced, self._glanced = self._glanced, []
+        observations = sorted(glanced + seen + heard.result(), key=lambda o: o.span.start_ns)
         with self._stages.measure("remember"), self.memory.transaction():
             events = []
             for o in observations:
@@ -272,6 +295,11 @@ class StreamSession:
         if self._follower is not None:
             self._follower.note(events)
         yield from events
+
+    def _glance(self, frame: Frame) -> None:
+        for channel in self._glancing:
+            with self._stages.measure(channel.kind):
+                self._glanced += channel.observe(frame, period_ns=0)
 
     def _see(self, frame: Frame, pace: AdaptiveStride, period_ns: int) -> list[Observation]:
         read_text = pace.due()
@@ -330,14 +358,4 @@ def _timed(
             return
         if isinstance(item, Frame):
             stages.record(stage, time.perf_counter() - began)
-        yield item
-
-
-def _shown(
-    items: Iterator[Frame | AudioChunk], on_frame: Callable[[Frame], None] | None
-) -> Iterator[Frame | AudioChunk]:
-    """Pass items on, showing the frames to ``on_frame`` first."""
-    for item in items:
-        if on_frame is not None and isinstance(item, Frame):
-            on_frame(item)
         yield item
