@@ -35,7 +35,7 @@ class Constraint {
  public:
   virtual ~Constraint() = default;
   // Sets `allowed` (of the vocabulary's size) to the tokens that may come next; the end tokens among them
-  // exactly when the text so far is a whole valid output. Throws Error(kUnsupported) when a limit of the
+  // exactly when the text so far is a whole valid output. Throws Error(kInvalidArgument) when a limit of the
   // matcher is reached.
   virtual void mask(TokenMask& allowed) = 0;
   // Moves on by one token. Throws Error(kInvalidArgument), changing nothing, when mask() would not have

@@ -27,7 +27,7 @@ uint64_t key_of(uint32_t a, uint32_t b) {
 }
 
 [[noreturn]] void fail_limit(const char* what) {
-  throw Error(ErrorCode::kUnsupported,
+  throw Error(ErrorCode::kInvalidArgument,
               std::string("the grammar is too ambiguous to follow: too many ") + what);
 }
 
@@ -101,7 +101,7 @@ GrammarAutomaton::GrammarAutomaton(std::shared_ptr<const GrammarProgram> program
   closure.add(program_->start, kNoFrame);
   start_ = intern(closure.take());
   if (start_ == kDead)
-    throw Error(ErrorCode::kUnsupported, "the grammar nests its rules too deeply to begin");
+    throw Error(ErrorCode::kInvalidArgument, "the grammar nests its rules too deeply to begin");
 }
 
 uint32_t GrammarAutomaton::frame(uint32_t return_to, uint32_t parent) {

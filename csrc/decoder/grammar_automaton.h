@@ -21,12 +21,12 @@ class GrammarAutomaton {
   using State = int32_t;
   static constexpr State kDead = -1;
 
-  // Throws Error(kUnsupported) when the grammar has no first byte within these limits.
+  // Throws Error(kInvalidArgument) when the grammar has no first byte within these limits.
   explicit GrammarAutomaton(std::shared_ptr<const GrammarProgram> program);
 
   State start() const { return start_; }
   // kDead when no text goes on like this. Rules nested deeper than 512 count as dead ends. Throws
-  // Error(kUnsupported) when the grammar is so ambiguous that a state needs over 16384 steps to make, or when
+  // Error(kInvalidArgument) when the grammar is so ambiguous that a state needs over 16384 steps to make, or when
   // states take too much memory (limits in the .cc).
   State next(State state, uint8_t byte);
   bool may_end(State state) const { return at(state).may_end; }

@@ -6,6 +6,7 @@
 #include "decoder/grammar.h"
 #include "decoder/utf8.h"
 #include "tests/decoder/small_vocabulary.h"
+#include "tests/io/messages.h"
 
 namespace ev::decoder {
 namespace {

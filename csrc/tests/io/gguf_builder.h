@@ -1,8 +1,6 @@
 // Writes GGUF bytes for tests, right or wrong on purpose.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -114,23 +112,6 @@ class GgufBuilder {
 
 inline std::unique_ptr<io::GgufFile> parse(const std::string& bytes, const io::GgufLimits& limits = {}) {
   return io::GgufFile::parse(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), limits);
-}
-
-// The message of the Error(kBadModel) that `act` throws; anything else fails the test by what it returns.
-template <typename Act>
-std::string bad_model(Act act) {
-  try {
-    act();
-  } catch (const Error& e) {
-    return e.code() == ErrorCode::kBadModel ? e.what() : std::string("another error: ") + e.what();
-  }
-  return "no error";
-}
-
-// Whether a message contains `part`; prints it when not.
-inline ::testing::AssertionResult says(const std::string& message, const std::string& part) {
-  if (message.find(part) != std::string::npos) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << "\"" << message << "\" does not say \"" << part << "\"";
 }
 
 }  // namespace ev::testing

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "tests/io/gguf_builder.h"
+#include "tests/io/messages.h"
 
 namespace ev::io {
 namespace {
