@@ -43,13 +43,12 @@ _CONTAINER_OF = {
 _OPTIONS = {
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "7", "row-mt": "1", "crf": "30", "b": "0"},
     "libopenh264": {"rc_mode": "quality"},
+    "mpeg4": {"qmin": "2", "qmax": "4"},
 }
-_QSCALE = {"mpeg4": 4, "mjpeg": 3}
-_LAMBDA_PER_QSCALE = 118  # FF_QP2LAMBDA
 _EVEN_SIZES = frozenset(("libopenh264", "libx264", "libx265", "libsvtav1"))
 _TICKS_PER_S = 60_000
 """Exact for the common rates (also n/1001) and within what MPEG-4 can express."""
-_BT709, _BT601, _LIMITED, _FULL = 1, 5, 1, 2
+_BT709, _BT601, _LIMITED, _FULL = 1, 5, 1, 2  # ITU-T H.273 codes
 _HD_LINES = 720
 
 
@@ -192,9 +191,6 @@ class VideoWriter:
         context.time_base = Fraction(1, _TICKS_PER_S)
         context.colorspace = context.color_primaries = context.color_trc = self._matrix
         context.color_range = _LIMITED
-        if self._codec in _QSCALE:
-            context.qscale = True
-            context.global_quality = _QSCALE[self._codec] * _LAMBDA_PER_QSCALE
         return stream
 
     def _add_audio(self) -> AudioStream:

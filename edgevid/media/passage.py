@@ -134,7 +134,7 @@ class Passage:
         self._stats.pictures += 1
         pts_ns, period_ns = to_ns(frame.pts, frame.time_base), self._info.period_ns
         if pts_ns is not None:  # without a time a duration is made up too
-            period_ns = to_ns(getattr(frame, "duration", None) or None, frame.time_base) or period_ns
+            period_ns = to_ns(frame.duration or None, frame.time_base) or period_ns
         time_ns = self.video_clock.stamp(pts_ns, period_ns)
         self._check_duration(time_ns)
         if self._index is None:

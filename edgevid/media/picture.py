@@ -14,11 +14,10 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-_FULL_RANGE, _LIMITED_RANGE = 2, 1
-_UNSPECIFIED = 2
+# Codes of ITU-T H.273.
+_STATED_MATRICES = (1, 4, 5, 6, 7, 9, 10)
 _BT709, _BT601 = 1, 5
-# AVColorSpace (ITU-T H.273 MatrixCoefficients) -> swscale's own numbering of the same matrices.
-_MATRIX = {1: _BT709, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: 9, 10: 9}
+_LIMITED_RANGE, _FULL_RANGE = 1, 2
 _HD_LINES = 720
 _HDR_CURVES = {16: "PQ (HDR10)", 18: "HLG"}
 _MAX_STRETCH = 4.0
@@ -36,7 +35,7 @@ def display_matrix(frame: VideoFrame) -> Matrix:
     except (KeyError, ValueError):
         # PyAV cannot list side data when one entry (EXIF) is of a kind it does not know. The angle still
         # works, but tells a mirrored picture from one upside down no more.
-        return _from_angle(getattr(frame, "rotation", 0))
+        return _from_angle(frame.rotation)
     values = np.frombuffer(bytes(data), dtype=np.int32)
     if values.size < 9:
         return UPRIGHT
@@ -97,10 +96,9 @@ class PictureConverter:
     """
 
     def __init__(self, *, max_side: int | None = None, pixel_aspect: float = 1.0) -> None:
-        from av.video.reformatter import Interpolation, VideoReformatter
+        from av.video.reformatter import VideoReformatter
 
         self._scaler = VideoReformatter()
-        self._area = Interpolation.AREA
         self._max_side = max_side
         self._pixel_aspect = pixel_aspect
 
@@ -112,40 +110,46 @@ class PictureConverter:
         width, height = fit(
             frame.width, frame.height, max_side=self._max_side, pixel_aspect=self._pixel_aspect
         )
-        matrix, full_range = _colours(frame)
         rgb = self._scaler.reformat(
             frame,
             width=width,
             height=height,
             format="rgb24",
-            interpolation=self._area,
-            src_colorspace=matrix,
-            dst_colorspace=matrix,
-            src_color_range=_FULL_RANGE if full_range else _LIMITED_RANGE,
+            interpolation="AREA",
+            src_colorspace=_assumed_matrix(frame),
+            src_color_range=_colour_range(frame),
             dst_color_range=_FULL_RANGE,
         )
         image: npt.NDArray[np.uint8] = rgb.to_ndarray()  # type: ignore[assignment]
         return turn(image, display_matrix(frame))
 
 
-def _colours(frame: VideoFrame) -> tuple[int | None, bool]:
-    """(swscale matrix or None for RGB, whether values use the full range)."""
-    if frame.format.is_rgb or "pal" in frame.format.name:
-        return None, True
-    matrix = _MATRIX.get(frame.colorspace, _BT709 if frame.height >= _HD_LINES else _BT601)
-    return matrix, frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
+def _assumed_matrix(frame: VideoFrame) -> int | None:
+    """The matrix to take for a picture that states none; None where it does or needs none."""
+    if _is_rgb(frame) or frame.colorspace in _STATED_MATRICES:
+        return None
+    return _BT709 if frame.height >= _HD_LINES else _BT601
+
+
+def _colour_range(frame: VideoFrame) -> int:
+    full = _is_rgb(frame) or frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
+    return _FULL_RANGE if full else _LIMITED_RANGE
+
+
+def _is_rgb(frame: VideoFrame) -> bool:
+    return frame.format.is_rgb or frame.format.name.startswith("pal")
 
 
 def hdr_curve(frame: VideoFrame) -> str | None:
     """Name of the HDR transfer curve of ``frame``, None for ordinary video."""
-    return _HDR_CURVES.get(getattr(frame, "color_trc", _UNSPECIFIED))
+    return _HDR_CURVES.get(frame.color_trc)
 
 
 def scale_rgb(image: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
     """``image`` [h, w, 3] resized by area averaging; always a new array, C-contiguous."""
     from av.video.frame import VideoFrame
-    from av.video.reformatter import Interpolation, VideoReformatter
+    from av.video.reformatter import VideoReformatter
 
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-    scaled = VideoReformatter().reformat(frame, width=width, height=height, interpolation=Interpolation.AREA)
+    scaled = VideoReformatter().reformat(frame, width=width, height=height, interpolation="AREA")
     return np.array(scaled.to_ndarray(), dtype=np.uint8)

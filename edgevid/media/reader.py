@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     Decoded = VideoFrame | AudioFrame
 
-_ATTACHED_PIC = 0x400
-
 
 @dataclass(slots=True)
 class ReadReport:
@@ -156,23 +154,21 @@ class FileReader:
 
 def _best_video(container: InputContainer) -> VideoStream | None:
     """The stream a player would show; cover art of sound files is not video."""
+    from av.stream import Disposition
+
+    best = container.streams.best("video")
     usable = [
         s
         for s in container.streams.video
-        if s.codec_context is not None and not int(getattr(s, "disposition", 0)) & _ATTACHED_PIC
+        if s.codec_context is not None and not s.disposition & Disposition.attached_pic
     ]
-    best = container.streams.best("video")
-    return next(
-        (s for s in usable if best is not None and s.index == best.index), usable[0] if usable else None
-    )
+    return min(usable, key=lambda s: best is None or s.index != best.index, default=None)
 
 
 def _best_audio(container: InputContainer) -> AudioStream | None:
-    usable = [s for s in container.streams.audio if s.codec_context is not None]
     best = container.streams.best("audio")
-    return next(
-        (s for s in usable if best is not None and s.index == best.index), usable[0] if usable else None
-    )
+    usable = [s for s in container.streams.audio if s.codec_context is not None]
+    return min(usable, key=lambda s: best is None or s.index != best.index, default=None)
 
 
 def _set_up_decoder(stream: VideoStream, *, limits: MediaLimits, threads: int, exact: bool) -> None:
