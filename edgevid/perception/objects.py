@@ -63,9 +63,11 @@ def decode_peaks(
 ) -> list[Detection]:
     """Peaks of ``heat`` [h, w, classes] with the distances ``sides`` [h, w, 4] (left, top, right, bottom, in
     input pixels) to boxes, best first. A cell is a peak of a class when no cell within one step is higher; of
-    overlapping boxes only the best keeps its place, whatever its class."""
+    overlapping boxes only the best keeps its place, whatever its class; what is not a finite number is none.
+    """
     rows, columns, _ = heat.shape
-    best = heat.max(axis=2)
+    usable = np.isfinite(heat).all(axis=2) & np.isfinite(sides).all(axis=2)
+    best = np.where(usable, heat.max(axis=2), 0.0)
     padded = np.pad(best, 1, constant_values=-1.0)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
     peaks = np.argwhere((best >= floor) & (best >= windows.max(axis=(2, 3))))
