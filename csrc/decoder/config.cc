@@ -81,13 +81,13 @@ std::vector<float> factor_tensor(const io::GgufTensor& tensor, uint32_t head_dim
 
 std::vector<float> rope_frequencies(const Keys& keys, const io::GgufFile& file, uint32_t head_dim) {
   const double base = keys.number("rope.freq_base", 10000.0);
-  if (!(base > 1.0) || !std::isfinite(base)) bad(keys.name("rope.freq_base") + " must be above 1");
+  if (base <= 1.0) bad(keys.name("rope.freq_base") + " must be above 1");
 
   std::vector<float> factors(head_dim / 2, 1.0f);
   const std::string scaling = keys.text("rope.scaling.type", "none");
   if (scaling == "linear") {
     const double factor = keys.number("rope.scaling.factor", 1.0);
-    if (!(factor > 0.0) || !std::isfinite(factor)) bad("rope.scaling.factor must be positive");
+    if (factor <= 0.0) bad("rope.scaling.factor must be positive");
     factors.assign(factors.size(), static_cast<float>(factor));
   } else if (scaling == "llama3") {
     factors = llama3_factors(keys, head_dim, base);
@@ -126,7 +126,7 @@ ModelConfig read_config(const io::GgufFile& file) {
   if (c.head_dim % 2 != 0) bad("head_dim is odd");
 
   c.rms_eps = static_cast<float>(keys.number("attention.layer_norm_rms_epsilon", 1e-5));
-  if (!(c.rms_eps > 0.0f) || !(c.rms_eps < 1.0f)) bad("attention.layer_norm_rms_epsilon is outside (0, 1)");
+  if (c.rms_eps <= 0.0f || c.rms_eps >= 1.0f) bad("attention.layer_norm_rms_epsilon is outside (0, 1)");
   c.rope_layout = c.architecture == "llama" ? ops::RopeLayout::kInterleaved : ops::RopeLayout::kHalf;
   c.rope_inv_freq = rope_frequencies(keys, file, c.head_dim);
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgevid.core.errors import BadModelError, MissingPartError
+from edgevid.core.errors import BadModelError, LimitError, MissingPartError, UsageError
 from edgevid.core.kv_config import KVConfig
 from edgevid.models.generation import Generating, Spelling
 from edgevid.models.llm import Cancel, Floats, KVStats, LanguageConfig, Logits
@@ -47,15 +48,16 @@ class NativeLanguageModel:
         if not Path(path).is_file():
             raise BadModelError(f"{path}: no such model file")
         self._path = Path(path)
-        self._decoder = native.Decoder(
-            str(path),
-            threads=threads,
-            page_size=kv.page_size,
-            window=kv.max_tokens or 0,
-            sinks=kv.sinks,
-            kv_tokens=kv_tokens,
-            exact=exact,
-        )
+        with _errors(f"{path}: "):
+            self._decoder = native.Decoder(
+                str(path),
+                threads=threads,
+                page_size=kv.page_size,
+                window=kv.max_tokens or 0,
+                sinks=kv.sinks,
+                kv_tokens=kv_tokens,
+                exact=exact,
+            )
         self._tokenizer = self._decoder.tokenizer
         self._end_tokens = frozenset(self._tokenizer.end_tokens)
         shape = self._decoder.config
@@ -93,7 +95,8 @@ class NativeLanguageModel:
 
     def embed(self, ids: Sequence[int]) -> Floats:
         """See ``LanguageModel.embed``."""
-        return np.asarray(self._decoder.embed(list(ids)))
+        with _errors():
+            return np.asarray(self._decoder.embed(list(ids)))
 
     def new_sequence(self, *, attend_sinks: int = 0, attend_recent: int = 0) -> NativeSequence:
         """An empty sequence; with ``attend_recent`` it attends only the first ``attend_sinks`` and the newest
@@ -129,7 +132,8 @@ class NativeSequence(Generating):
     ) -> Floats:
         """See ``LanguageSequence.append_tokens``."""
         self._last = None
-        out = self._native.append_tokens(list(ids), logits=logits, cancel=cancel, deadline_s=deadline_s)
+        with _errors():
+            out = self._native.append_tokens(list(ids), logits=logits, cancel=cancel, deadline_s=deadline_s)
         return self._remember(out)
 
     def append_rows(
@@ -142,9 +146,9 @@ class NativeSequence(Generating):
     ) -> Floats:
         """See ``LanguageSequence.append_rows``."""
         self._last = None
-        return self._remember(
-            self._native.append_rows(rows, logits=logits, cancel=cancel, deadline_s=deadline_s)
-        )
+        with _errors():
+            out = self._native.append_rows(rows, logits=logits, cancel=cancel, deadline_s=deadline_s)
+        return self._remember(out)
 
     def _remember(self, out: Floats) -> Floats:
         if len(out):
@@ -160,7 +164,8 @@ class NativeSequence(Generating):
 
     def truncate(self, length: int) -> None:
         """See ``LanguageSequence.truncate``."""
-        self._native.truncate(length)
+        with _errors():
+            self._native.truncate(length)
         self._last = None
 
     def kv(self) -> KVStats:
@@ -174,7 +179,21 @@ class NativeSequence(Generating):
 
 def embedding_rows(path: Path | str, ids: Sequence[int]) -> Floats:
     """Embedding rows float32 [n, hidden] of a GGUF file's tokens, without loading the model."""
-    return np.asarray(native_library().embedding_rows(str(path), list(ids)))
+    with _errors(f"{path}: "):
+        return np.asarray(native_library().embedding_rows(str(path), list(ids)))
+
+
+@contextmanager
+def _errors(prefix: str = "") -> Iterator[None]:
+    """The native library's errors in the words of this protocol."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(f"{prefix}{error}") from error
+    except MemoryError as error:
+        raise LimitError(f"{prefix}{error}", fix="close sequences, or raise kv_tokens=") from error
+    except (OSError, BadModelError, MissingPartError) as error:  # unreadable, malformed, or of another kind
+        raise BadModelError(f"{prefix}{error}") from error
 
 
 def native_library() -> ModuleType:

@@ -1,7 +1,7 @@
 """A plain float32 forward of llama-family GGUF models, written apart from the native decoder to check it.
 
-Weights are dequantised by the gguf package; keys (after rotation) and values are rounded to float16, because that is
-what the native KV cache stores. ``visible`` replaces the causal mask, ``key_shift`` moves keys to other positions.
+Weights are dequantised by the gguf package. ``visible`` replaces the causal mask, ``key_shift`` moves keys to other
+positions, ``f16_kv`` rounds keys (after rotation) and values as the native KV cache does.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class TorchLlama:
         *,
         visible: torch.Tensor | None = None,
         key_shift: torch.Tensor | None = None,
+        f16_kv: bool = False,
     ) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Logits float32 [n, vocab] of embedding rows [n, hidden].
 
@@ -58,7 +59,9 @@ class TorchLlama:
             visible = torch.ones(n, n, dtype=torch.bool).tril()
         x = rows.float()
         for layer in range(self.layers):
-            x = x + self._attend(self._norm(x, f"blk.{layer}.attn_norm.weight"), layer, visible, key_shift)
+            x = x + self._attend(
+                self._norm(x, f"blk.{layer}.attn_norm.weight"), layer, visible, key_shift, f16_kv
+            )
             y = self._norm(x, f"blk.{layer}.ffn_norm.weight")
             gate = torch.nn.functional.silu(self._linear(y, f"blk.{layer}.ffn_gate"))
             x = x + self._linear(gate * self._linear(y, f"blk.{layer}.ffn_up"), f"blk.{layer}.ffn_down")
@@ -82,19 +85,20 @@ class TorchLlama:
         return torch.stack(pair, -1).flatten(-2) if self.interleaved else torch.cat(pair, -1)
 
     def _attend(
-        self, x: torch.Tensor, layer: int, visible: torch.Tensor, key_shift: torch.Tensor | None
+        self, x: torch.Tensor, layer: int, visible: torch.Tensor, key_shift: torch.Tensor | None, f16_kv: bool
     ) -> torch.Tensor:
         n, d, group = len(x), self.head_dim, self.heads // self.kv_heads
         position = torch.arange(n)
         q = self._rotate(self._linear(x, f"blk.{layer}.attn_q").view(n, self.heads, d), position)
         k = self._linear(x, f"blk.{layer}.attn_k").view(n, self.kv_heads, d)
-        v = self._linear(x, f"blk.{layer}.attn_v").view(n, self.kv_heads, d).half().float()
-        v = v.repeat_interleave(group, 1)
+        v = self._linear(x, f"blk.{layer}.attn_v").view(n, self.kv_heads, d)
+        stored = (lambda t: t.half().float()) if f16_kv else (lambda t: t)
+        v = stored(v).repeat_interleave(group, 1)
         if key_shift is None:
-            keys = self._rotate(k, position).half().float().repeat_interleave(group, 1)
+            keys = stored(self._rotate(k, position)).repeat_interleave(group, 1)
             scores = torch.einsum("ihd,jhd->hij", q, keys)
         else:
-            keys = self._rotate(k.expand(n, *k.shape), position + key_shift).half().float()
+            keys = stored(self._rotate(k.expand(n, *k.shape), position + key_shift))
             scores = torch.einsum("ihd,ijhd->hij", q, keys.repeat_interleave(group, 2))
         scores = (scores / d**0.5).masked_fill(~visible, float("-inf"))
         mixed = torch.einsum("hij,jhd->ihd", scores.softmax(-1), v).reshape(n, self.heads * d)

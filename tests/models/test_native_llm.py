@@ -1,0 +1,197 @@
+"""The native decoder on tiny random models: against torch, and against itself in other shapes of the same work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gguf import GGMLQuantizationType as Q
+
+from edgevid.core.errors import UsageError
+from edgevid.core.kv_config import KVConfig
+from edgevid.models.native_llm import NativeLanguageModel, embedding_rows
+from tests.models.tiny_gguf import TinyModel, write_tiny
+from tests.models.torch_llama import TorchLlama
+
+IDS = [int(t) for t in np.random.default_rng(1).integers(0, 257, 150)]
+TYPES = (Q.F32, Q.F16, Q.BF16, Q.Q8_0, Q.Q4_0, Q.Q4_1, Q.Q4_K, Q.Q6_K)
+KINDS = {
+    "tied": TinyModel(),
+    "untied": TinyModel(tied=False),
+    "qwen2": TinyModel(arch="qwen2", bias=True, tied=False),
+    "llama3": TinyModel(rope_factors=True, rope_base=500000.0),
+    "one-kv-head": TinyModel(heads=4, kv_heads=1),
+    "head-of-40": TinyModel(hidden=160, heads=4, kv_heads=4, ff=96),
+}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.gguf", TinyModel(weight_type=Q.Q8_0))
+
+
+def native_logits(model: NativeLanguageModel, ids: list[int]) -> np.ndarray:
+    return model.new_sequence().append_tokens(ids, logits="all")
+
+
+def torch_logits(path: Path, ids: list[int], **options: torch.Tensor | bool) -> np.ndarray:
+    reference = TorchLlama(path)
+    return reference.forward(reference.embed(ids), **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exact_mode_equals_torch_for_every_kind_of_model(tmp_path: Path, kind: str) -> None:
+    path = write_tiny(tmp_path / "m.gguf", KINDS[kind])
+    ours = native_logits(NativeLanguageModel(path, exact=True), IDS)
+    assert np.abs(ours - torch_logits(path, IDS)).max() <= 1e-3 / 20
+
+
+@pytest.mark.parametrize("weight_type", TYPES, ids=lambda t: t.name)
+def test_exact_mode_equals_torch_for_every_weight_type(tmp_path: Path, weight_type: Q) -> None:
+    path = write_tiny(tmp_path / "m.gguf", TinyModel(weight_type=weight_type))
+    ours = native_logits(NativeLanguageModel(path, exact=True), IDS)
+    assert np.abs(ours - torch_logits(path, IDS)).max() <= 1e-3 / 10
+
+
+@pytest.mark.parametrize("weight_type", TYPES, ids=lambda t: t.name)
+def test_usual_mode_stays_close_to_torch(tmp_path: Path, weight_type: Q) -> None:
+    """F16 keys and values for all; 8-bit activations where weights are quantised (about 0.5 % per product)."""
+    path = write_tiny(tmp_path / "m.gguf", TinyModel(weight_type=weight_type))
+    reference = torch_logits(path, IDS, f16_kv=True)
+    error = native_logits(NativeLanguageModel(path), IDS) - reference
+    bound = 1e-3 if weight_type in (Q.F32, Q.F16, Q.BF16) else 0.03
+    assert np.sqrt((error**2).mean()) <= bound * reference.std()
+
+
+def test_rows_give_exactly_what_their_tokens_give(tiny: Path) -> None:
+    model = NativeLanguageModel(tiny)
+    by_token = native_logits(model, IDS)
+    rows = model.embed(IDS)
+    assert rows.shape == (len(IDS), model.config.hidden)
+    np.testing.assert_array_equal(model.new_sequence().append_rows(rows, logits="all"), by_token)
+    np.testing.assert_array_equal(embedding_rows(tiny, IDS), rows)
+
+
+@pytest.mark.parametrize("page_size", [16, 64])
+def test_steps_of_any_size_give_the_same_logits(tiny: Path, page_size: int) -> None:
+    """A row depends on its own past alone: cutting the text differently changes no bit."""
+    model = NativeLanguageModel(tiny, kv=KVConfig(page_size=page_size, sinks=16))
+    whole = native_logits(model, IDS)
+    for cuts in ([1] * 150, [7, 64, 1, 78], [149, 1]):
+        sequence, parts, at = model.new_sequence(), [], 0
+        for n in cuts:
+            parts.append(sequence.append_tokens(IDS[at : at + n], logits="all"))
+            at += n
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_threads_change_no_bit(tiny: Path) -> None:
+    one, three = (native_logits(NativeLanguageModel(tiny, threads=n), IDS) for n in (1, 3))
+    np.testing.assert_array_equal(one, three)
+
+
+def test_logits_only_for_the_rows_asked(tiny: Path) -> None:
+    model = NativeLanguageModel(tiny)
+    whole = native_logits(model, IDS)
+    np.testing.assert_array_equal(model.new_sequence().append_tokens(IDS), whole[-1:])
+    assert model.new_sequence().append_tokens(IDS, logits="none").shape == (0, model.config.vocab)
+    assert model.new_sequence().append_tokens([]).shape == (0, model.config.vocab)
+
+
+def test_forks_do_not_see_each_other(tiny: Path) -> None:
+    model = NativeLanguageModel(tiny)
+    watching = model.new_sequence()
+    watching.append_tokens(IDS[:70])
+    asking = watching.fork()
+    asked = asking.append_tokens(IDS[100:140], logits="all")
+    watched = watching.append_tokens(IDS[70:100], logits="all")
+    np.testing.assert_array_equal(watched, native_logits(model, IDS[:100])[70:])
+    np.testing.assert_array_equal(asked, native_logits(model, IDS[:70] + IDS[100:140])[70:])
+    asking.close()
+    np.testing.assert_array_equal(watching.append_tokens(IDS[100:]), native_logits(model, IDS)[-1:])
+
+
+def test_truncation_forgets(tiny: Path) -> None:
+    model = NativeLanguageModel(tiny)
+    sequence = model.new_sequence()
+    sequence.append_tokens(IDS)
+    sequence.truncate(33)
+    np.testing.assert_array_equal(
+        sequence.append_tokens(IDS[33:90], logits="all"), native_logits(model, IDS[:90])[33:]
+    )
+    with pytest.raises(UsageError, match="more tokens than there are"):
+        sequence.truncate(91)
+
+
+WINDOW = KVConfig(page_size=16, max_tokens=96, sinks=16)
+
+
+def evicted_at(length: int) -> int:
+    """Tokens dropped between 16 sinks and the newest when a window of 96 slides by whole pages of 16."""
+    return max(0, -(-(length - 96) // 16) * 16)
+
+
+def test_a_window_of_one_layer_equals_a_fresh_prefill_of_what_it_keeps(tmp_path: Path) -> None:
+    """With one layer a token's key and value come from the token alone, so forgetting leaves no trace."""
+    path = write_tiny(tmp_path / "m.gguf", TinyModel(layers=1))
+    model = NativeLanguageModel(path, kv=WINDOW, exact=True)
+    sequence = model.new_sequence()
+    for start in range(0, 150, 10):
+        last = sequence.append_tokens(IDS[start : start + 10])
+    kept = [*range(16), *range(16 + evicted_at(150), 150)]
+    assert sequence.kv().tokens == len(kept)
+    assert sequence.kv().seen == sequence.length == 150
+    fresh = model.new_sequence().append_tokens([IDS[i] for i in kept])
+    assert np.abs(last - fresh).max() <= 1e-4
+
+
+def test_a_window_equals_torch_with_the_same_keys_hidden_and_moved(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path / "m.gguf", TinyModel(layers=3, rope_factors=True))
+    sequence = NativeLanguageModel(path, kv=WINDOW, exact=True).new_sequence()
+    ours = np.concatenate([sequence.append_tokens(IDS[i : i + 10], logits="all") for i in range(0, 150, 10)])
+    visible = torch.zeros(150, 150, dtype=torch.bool)
+    shift = torch.zeros(150, 150, dtype=torch.long)
+    for start in range(0, 150, 10):
+        rows, evicted = slice(start, start + 10), evicted_at(start + 10)
+        visible[rows, :16] = visible[rows, 16 + evicted :] = True
+        shift[rows, :16] = evicted
+    reference = torch_logits(path, IDS, visible=visible.tril(), key_shift=shift)
+    assert np.abs(ours - reference).max() <= 1e-3
+
+
+def test_attending_sinks_and_recent_equals_torch_with_the_rest_hidden(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path / "m.gguf", TinyModel())
+    sequence = NativeLanguageModel(path, exact=True).new_sequence(attend_sinks=8, attend_recent=24)
+    ours = np.concatenate([sequence.append_tokens(IDS[i : i + 10], logits="all") for i in range(0, 150, 10)])
+    visible = torch.zeros(150, 150, dtype=torch.bool)
+    for start in range(0, 150, 10):
+        visible[start : start + 10, :8] = True
+        visible[start : start + 10, max(0, start - 24) : start + 10] = True
+    reference = torch_logits(path, IDS, visible=visible.tril())
+    assert np.abs(ours - reference).max() <= 1e-3
+    assert sequence.kv().selection == "window 8+24"
+
+
+def test_kv_statistics_count_pages_once_per_fork(tiny: Path) -> None:
+    model = NativeLanguageModel(tiny, kv=KVConfig(page_size=16, sinks=16))
+    sequence = model.new_sequence()
+    sequence.append_tokens(IDS[:33])
+    stats = sequence.kv()
+    per_token = 2 * model.config.layers * model.config.kv_heads * model.config.head_dim * 2
+    assert (stats.tokens, stats.seen, stats.pages, stats.selection) == (33, 33, 3, "dense")
+    assert stats.bytes == 3 * 16 * per_token
+
+
+def test_options_that_contradict_the_model_are_usage_errors(tiny: Path) -> None:
+    for kv in (KVConfig(page_size=10), KVConfig(max_tokens=513), KVConfig(max_tokens=100, sinks=64)):
+        with pytest.raises(UsageError, match=r"tiny\.gguf"):
+            NativeLanguageModel(tiny, kv=kv)
+    model = NativeLanguageModel(tiny)
+    with pytest.raises(UsageError, match="no token 320"):
+        model.new_sequence().append_tokens([5, 320])
+    with pytest.raises(UsageError, match="no token -1"):
+        model.new_sequence().append_tokens([-1])
+    with pytest.raises(UsageError, match="rows are 3 wide"):
+        model.new_sequence().append_rows(np.zeros((2, 3), np.float32))
