@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -219,6 +220,18 @@ class Memory:
             ).fetchall()
         return [_row(record) for record in records]
 
+    def copy_to(self, path: str | Path) -> None:
+        """Write everything to another file, whole or not at all."""
+        target = Path(path)
+        _check_file(target, make=False)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".edgevid-") as folder:
+            copied = Path(folder) / target.name
+            copied.touch(mode=0o600)
+            with self._lock, closing(sqlite3.connect(copied)) as db:
+                self._db.backup(db)
+                db.execute("PRAGMA journal_mode = DELETE")
+            copied.replace(target)
+
     def delete_video(self, video_id: int) -> None:
         """Forget a video and everything seen in it."""
         with self._lock:
@@ -239,7 +252,7 @@ def _video(record: tuple[Any, ...]) -> VideoRow:
     )
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path, *, make: bool = True) -> None:
     """Refuse foreign bytes; make a new file readable by its owner alone, for it holds what was said."""
     if not path.parent.is_dir():
         raise BadInputError(
@@ -248,6 +261,8 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise BadInputError(f"memory file '{path}' is a folder", fix="name a file")
     try:
+        if not make and not path.exists():
+            return
         path.touch(mode=0o600, exist_ok=True)
         with path.open("rb") as file:
             head = file.read(len(_SQLITE_MAGIC))

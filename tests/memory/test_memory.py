@@ -132,3 +132,24 @@ def test_threads_may_write_together(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert len(memory.rows(video)) == 400
+
+
+def test_copy_to_writes_everything_and_replaces_an_old_copy(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.edgevid"
+    with Memory() as memory:
+        video = make_video(memory)
+        for label in ("dog", "cat"):
+            memory.add(video, observation("object", label, 0, 1))
+            memory.copy_to(copy)
+    with Memory(copy) as opened:
+        assert [row.observation.label for row in opened.rows(video)] == ["dog", "cat"]
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["copy.edgevid"]
+
+
+def test_copy_to_leaves_foreign_files_alone(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("precious")
+    with Memory() as memory, pytest.raises(BadInputError, match="not a memory file"):
+        memory.copy_to(notes)
+    assert notes.read_text() == "precious"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgevid.core.nouns import Evidence, Kind, TimeSpan
+from edgevid.memory.memory import Row
 from edgevid.stream.answer import lookup, phrasing
-from edgevid.stream.answer.intent import Query
+from edgevid.stream.answer.intent import Order, Query
 from edgevid.stream.answer.lookup import Match
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.vocabulary import Term, Vocabulary
@@ -26,7 +29,8 @@ def presence(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
 def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     """When does SUBJECT appear (first, last)?"""
     if not query.subject:
-        return undetectable(query, vocabulary) if query.unknown else _edge(query, watched)
+        everything = watched.of("object", "class", "speech", "text")
+        return undetectable(query, vocabulary) if query.unknown else _edge(everything, query.order or "first")
     match = _match(query, watched)
     if match is None:
         return absent(query.subject[0], watched)
@@ -82,29 +86,25 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     """What is there, of a kind when the question names one?"""
     kinds: tuple[Kind, ...] = ("sound",) if heard else ("object", "class")
     rows = watched.of(*kinds)
-    if query.subject:
-        labels = {
-            (kind, label) for term in query.subject for kind in kinds for label in term.labels.get(kind, ())
-        }
-        narrowed = [row for row in rows if (row.observation.kind, row.observation.label) in labels]
-        if narrowed or _is_group(query.subject[0]):
-            rows = narrowed
-            if not rows:
-                return absent(query.subject[0], watched)
+    labels = {
+        (kind, label) for term in query.subject for kind in kinds for label in term.labels.get(kind, ())
+    }
+    asked_for = [row for row in rows if (row.observation.kind, row.observation.label) in labels]
+    if not asked_for and query.subject and _is_group(query.subject[0]):
+        return absent(query.subject[0], watched)
     if query.order is not None and rows:
-        return _edge(query, watched, rows_of=kinds)
-    found = lookup.listing(rows)
-    if not query.subject and not heard:  # unasked, a frame class is a weaker claim than a boxed object
+        return _edge(asked_for or rows, query.order)
+    found = lookup.listing(asked_for or rows)
+    if not asked_for and not heard:  # unasked, a frame class is a weaker claim than a boxed object
         found = [item for item in found if item[1][0].observation.kind == "object"] or found
     if not found:
         what = "No sound" if heard else "Nothing I know"
         return Reply(f"{what} was detected.", (), "which")
-    parts, evidence = [], []
-    for name, of_name in found[:_LISTED]:
-        spans = lookup.join(of_name)
-        parts.append(f"{_short(name)} ({phrasing.interval(spans[0])})")
-        evidence.append(spans[0])
-    return Reply(f"{_capital(phrasing.conjunction(parts))}.", tuple(evidence), "which")
+    first_spans = [lookup.join(of_name)[0] for _, of_name in found[:_LISTED]]
+    parts = [
+        f"{_short(name)} ({phrasing.interval(e)})" for (name, _), e in zip(found, first_spans, strict=False)
+    ]
+    return Reply(f"{_capital(phrasing.conjunction(parts))}.", tuple(first_spans), "which")
 
 
 def beside(query: Query, watched: Watched, vocabulary: Vocabulary, *, after: bool) -> Reply:
@@ -205,24 +205,19 @@ def _match(query: Query, watched: Watched, *, heard: bool = False) -> Match | No
     return None
 
 
-def _edge(
-    query: Query, watched: Watched, rows_of: tuple[Kind, ...] = ("object", "class", "speech", "text")
-) -> Reply:
+def _edge(rows: Sequence[Row], order: Order) -> Reply:
     """The first or last thing of all."""
-    rows = watched.of(*rows_of)
     if not rows:
         return Reply("Nothing I know was detected.", (), "which")
-    if query.order == "last":
-        latest = max(row.observation.span.end_ns for row in rows)
-        chosen = [row for row in rows if row.observation.span.end_ns == latest]
+    if order == "last":
+        edge = max(row.observation.span.end_ns for row in rows)
+        chosen = [row for row in rows if row.observation.span.end_ns == edge]
     else:
-        earliest = rows[0].observation.span.start_ns
-        chosen = [row for row in rows if row.observation.span.start_ns == earliest]
+        edge = min(row.observation.span.start_ns for row in rows)
+        chosen = [row for row in rows if row.observation.span.start_ns == edge]
     names = list(dict.fromkeys(_short(row.observation.label) for row in chosen))[:_LISTED]
-    evidence = lookup.join(chosen)
-    edge = evidence[0].span.end_ns if query.order == "last" else evidence[0].span.start_ns
-    word = "Last" if query.order == "last" else "First"
-    return Reply(f"{word}: {phrasing.conjunction(names)}, at {phrasing.clock(edge)}.", evidence[:1], "which")
+    text = f"{order.capitalize()}: {phrasing.conjunction(names)}, at {phrasing.clock(edge)}."
+    return Reply(text, tuple(Evidence(row.observation.span, (row.id,)) for row in chosen), "which")
 
 
 def _is_group(term: Term) -> bool:
