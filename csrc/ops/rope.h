@@ -33,6 +33,8 @@ class RopeTable {
   explicit RopeTable(std::vector<float> inv_freq) : inv_freq_(std::move(inv_freq)) {}
   // Angles are formed in double, so a position of a million is as exact as a position of ten.
   void set_positions(const int32_t* positions, int64_t m);
+  // Takes cosines and sines made elsewhere, [m, rotary_dim / 2].
+  void set(const float* cos, const float* sin, int64_t m);
 
   int64_t rows() const { return rows_; }
   int rotary_dim() const { return static_cast<int>(2 * inv_freq_.size()); }

@@ -57,4 +57,11 @@ void RopeTable::set_positions(const int32_t* positions, int64_t m) {
     }
 }
 
+void RopeTable::set(const float* cos, const float* sin, int64_t m) {
+  rows_ = m;
+  const auto count = static_cast<size_t>(m) * inv_freq_.size();
+  cos_.assign(cos, cos + count);
+  sin_.assign(sin, sin + count);
+}
+
 }  // namespace ev::ops

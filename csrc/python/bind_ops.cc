@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -32,7 +33,9 @@ void require(bool ok, const char* what) {
 // A C-contiguous array as rows of everything behind its first axis.
 MatrixRef<const float> view(const Floats& a) {
   require(a.ndim() >= 2, "an op takes arrays of at least two axes");
-  return {a.data(), a.shape(0), a.shape(0) == 0 ? 0 : a.size() / a.shape(0)};
+  int64_t cols = 1;
+  for (py::ssize_t axis = 1; axis < a.ndim(); ++axis) cols *= a.shape(axis);
+  return {a.data(), a.shape(0), cols};
 }
 
 MatrixRef<float> mutable_view(Floats& a) {
@@ -72,6 +75,18 @@ Floats gather_rows(uint32_t type, const Bytes& rows, int64_t cols, const Ints& i
   return out;
 }
 
+std::tuple<py::array_t<int8_t>, Floats> quantize(const Floats& x, int threads) {
+  ThreadPool pool(threads);
+  ops::LinearInput input;
+  const MatrixRef<const float> in = view(x);
+  input.set(in, true, pool);
+  py::array_t<int8_t> codes({in.rows, in.cols});
+  Floats scales = empty(in.rows, in.cols / 32);
+  std::copy_n(input.codes.as<int8_t>(), codes.size(), codes.mutable_data());
+  std::copy_n(input.scales.as<float>(), scales.size(), scales.mutable_data());
+  return {codes, scales};
+}
+
 // A matrix packed once, with its own pool: linear(x) -> y.
 class Linear {
  public:
@@ -84,13 +99,13 @@ class Linear {
 
   Floats run(const Floats& x, const std::optional<Floats>& bias) {
     require(!bias || bias->size() == matrix_.rows(), "a bias has one value per output");
-    Floats y = empty(view(x).rows, matrix_.rows());
     const MatrixRef<const float> in = view(x);
+    Floats y = empty(in.rows, matrix_.rows());
     const MatrixRef<float> out = mutable_view(y);
     const float* b = bias ? bias->data() : nullptr;
     const py::gil_scoped_release no_gil;
-    input_.set({in.data, in.rows, x.shape(1)}, matrix_.uses_codes(), pool_);
-    ops::linear(matrix_, input_, b, {out.data, in.rows, matrix_.rows()}, pool_);
+    input_.set(in, matrix_.uses_codes(), pool_);
+    ops::linear(matrix_, input_, b, out, pool_);
     return y;
   }
 
@@ -120,18 +135,27 @@ std::tuple<Floats, Floats> add_rms_norm(const Floats& x, const Floats& delta, co
   return {sum, out};
 }
 
-Floats rope(const Floats& x, const Ints& positions, const std::vector<float>& inv_freq, bool interleaved,
-            int threads) {
+Floats rope(const Floats& x, const Floats& cos, const Floats& sin, bool interleaved, int threads) {
   require(x.ndim() == 3, "rope takes [rows, heads, head_dim]");
-  require(positions.size() == x.shape(0), "rope: one position per row");
+  require(cos.ndim() == 2 && sin.ndim() == 2 && cos.shape(0) == x.shape(0) && sin.shape(0) == x.shape(0) &&
+              cos.shape(1) == sin.shape(1),
+          "rope: cos and sin are [rows, pairs]");
   ThreadPool pool(threads);
-  ops::RopeTable table(inv_freq);
-  table.set_positions(positions.data(), positions.size());
+  ops::RopeTable table(std::vector<float>(static_cast<size_t>(cos.shape(1))));
+  table.set(cos.data(), sin.data(), cos.shape(0));
   Floats out = copy_of(x);
   const auto layout = interleaved ? ops::RopeLayout::kInterleaved : ops::RopeLayout::kHalf;
   ops::rope({out.mutable_data(), x.shape(0), x.shape(1) * x.shape(2)}, static_cast<int>(x.shape(1)),
             static_cast<int>(x.shape(2)), table, layout, pool);
   return out;
+}
+
+std::tuple<std::vector<float>, std::vector<float>> rope_cos_sin(const Ints& positions,
+                                                                const std::vector<float>& inv_freq) {
+  ops::RopeTable table(inv_freq);
+  table.set_positions(positions.data(), positions.size());
+  const size_t count = inv_freq.size() * static_cast<size_t>(positions.size());
+  return {{table.cos(), table.cos() + count}, {table.sin(), table.sin() + count}};
 }
 
 std::vector<float> rope_inv_freq(int rotary_dim, double base,
@@ -240,12 +264,14 @@ void bind_ops(py::module_& root) {
   m.def("dequantize", &dequantize, py::arg("type"), py::arg("rows"), py::arg("cols"));
   m.def("gather_rows", &gather_rows, py::arg("type"), py::arg("rows"), py::arg("cols"), py::arg("ids"),
         py::kw_only(), py::arg("threads") = 1);
+  m.def("quantize", &quantize, py::arg("x"), py::kw_only(), py::arg("threads") = 1);
   m.def("rms_norm", &rms_norm, py::arg("x"), py::arg("weight"), py::arg("eps"), py::kw_only(),
         py::arg("threads") = 1);
   m.def("add_rms_norm", &add_rms_norm, py::arg("x"), py::arg("delta"), py::arg("weight"), py::arg("eps"),
         py::kw_only(), py::arg("threads") = 1);
-  m.def("rope", &rope, py::arg("x"), py::arg("positions"), py::arg("inv_freq"), py::kw_only(),
-        py::arg("interleaved"), py::arg("threads") = 1);
+  m.def("rope", &rope, py::arg("x"), py::arg("cos"), py::arg("sin"), py::kw_only(), py::arg("interleaved"),
+        py::arg("threads") = 1);
+  m.def("rope_cos_sin", &rope_cos_sin, py::arg("positions"), py::arg("inv_freq"));
   m.def("rope_inv_freq", &rope_inv_freq, py::arg("rotary_dim"), py::arg("base"),
         py::arg("factors") = py::none());
   m.def("llama3_rope_factors", &ops::llama3_rope_factors, py::arg("rotary_dim"), py::arg("base"),

@@ -1,0 +1,134 @@
+"""Grouped-query attention over keys and values in pages.
+
+A cache holds the keys and values of one layer, float16 (or float32), head-major inside a page; keys dim-major::
+
+    keys    [num_pages, num_kv_heads, head_dim, page_size]
+    values  [num_pages, num_kv_heads, page_size, head_dim]
+
+An ``Extent(page, first, count)`` names ``count`` tokens in consecutive slots. Attention takes lists of extents, one for
+all KV heads or one for each: the tokens in order, the m query rows' own tokens last. Row i sees all but the last
+``m - 1 - i`` of them; ``out[i, h] = sum_t softmax_t(scale <q[i, h], k[t]>) v[t]``, query head h reading KV head
+``h // (num_q_heads / num_kv_heads)``. Tokens a row does not see never touch it; a NaN it sees gives NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edgevid.ops.backend import Backend, native_ops
+from edgevid.ops.dequantize import Floats
+
+
+class Extent(NamedTuple):
+    """``count`` tokens in slots ``first .. first + count - 1`` of page ``page``."""
+
+    page: int
+    first: int
+    count: int
+
+
+class KvCache:
+    """Pages of one layer; all are allocated at once. The numpy backend is the specification.
+
+    Args:
+        page_size: tokens per page, a multiple of 16.
+        f32: keep float32 instead of float16.
+
+    Raises:
+        ValueError: an extent leaves its page, or shapes disagree.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_pages: int,
+        page_size: int,
+        num_kv_heads: int,
+        head_dim: int,
+        f32: bool = False,
+        threads: int = 1,
+        backend: Backend = "auto",
+    ) -> None:
+        native = native_ops(backend)
+        shape: dict[str, Any] = {
+            "num_pages": num_pages,
+            "page_size": page_size,
+            "num_kv_heads": num_kv_heads,
+            "head_dim": head_dim,
+            "f32": f32,
+        }
+        self._cache: Any = NumpyCache(**shape) if native is None else native.KvCache(**shape, threads=threads)
+
+    def append(self, k: Floats, v: Floats, slots: Sequence[Extent]) -> None:
+        """Write rows float32 [m, num_kv_heads, head_dim] to ``slots``, in order."""
+        self._cache.append(k, v, list(slots))
+
+    def attend(self, q: Floats, extents: Sequence[Sequence[Extent]], *, scale: float) -> Floats:
+        """float32 [m, num_q_heads, head_dim] from queries of the same shape."""
+        out: Floats = self._cache.attend(q, [list(e) for e in extents], scale)
+        return out
+
+
+class NumpyCache:
+    """The specification of :class:`KvCache`, with sums in float64."""
+
+    def __init__(
+        self, *, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool
+    ) -> None:
+        if page_size <= 0 or page_size % 16:
+            raise ValueError("a KV page holds a positive multiple of 16 tokens")
+        dtype = np.float32 if f32 else np.float16
+        self.keys: npt.NDArray[Any] = np.zeros((num_pages, num_kv_heads, head_dim, page_size), dtype)
+        self.values: npt.NDArray[Any] = np.zeros((num_pages, num_kv_heads, page_size, head_dim), dtype)
+
+    def append(self, k: Floats, v: Floats, slots: list[Extent]) -> None:
+        pages, inside = self._locate(slots)
+        if not len(pages) == len(k) == len(v):
+            raise ValueError("slots and rows differ in number")
+        with np.errstate(over="ignore"):
+            self.keys[pages, :, :, inside] = k
+            self.values[pages, :, inside, :] = v
+
+    def attend(self, q: Floats, extents: list[list[Extent]], scale: float) -> Floats:
+        heads = self.keys.shape[1]
+        if q.shape[1] % heads:
+            raise ValueError("query heads do not divide over KV heads")
+        group = q.shape[1] // heads
+        out = np.empty_like(q)
+        for h in range(heads):
+            pages, inside = self._locate(extents[h if len(extents) > 1 else 0])
+            mine = slice(h * group, (h + 1) * group)
+            out[:, mine] = attend_reference(
+                q[:, mine], self.keys[pages, h, :, inside], self.values[pages, h, inside, :], scale=scale
+            )
+        return out
+
+    def _locate(self, extents: list[Extent]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        num_pages, _, _, page_size = self.keys.shape
+        pages: list[int] = []
+        inside: list[int] = []
+        for page, first, count in extents:
+            if not 0 <= page < num_pages or first < 0 or count < 0 or first + count > page_size:
+                raise ValueError("an extent leaves its KV page")
+            pages += [page] * count
+            inside += range(first, first + count)
+        return np.array(pages, np.intp), np.array(inside, np.intp)
+
+
+def attend_reference(q: Floats, k: npt.NDArray[Any], v: npt.NDArray[Any], *, scale: float) -> Floats:
+    """One KV head: ``q`` [m, group, head_dim] over ``k``, ``v`` [tokens, head_dim]; row i sees tokens - m + 1 + i of them."""
+    m, tokens = len(q), len(k)
+    if m > tokens:
+        raise ValueError("there are fewer tokens than rows")
+    out = np.empty_like(q)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for i in range(m):
+            seen = tokens - m + 1 + i
+            scores = scale * (q[i].astype(np.float64) @ k[:seen].T.astype(np.float64))
+            weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+            out[i] = weights @ v[:seen].astype(np.float64) / weights.sum(axis=-1, keepdims=True)
+    return out
