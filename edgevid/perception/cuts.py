@@ -11,6 +11,7 @@ from edgevid.perception.scaling import resize
 _SIDE = 64
 _CELLS = 4  # the picture is compared in 4 x 4 cells, so that a moving object changes few of them
 _BINS = 8
+_FAINT = 3.0  # RMS of edges below which a picture is nearly blank; real scenes have 7 to 35
 
 Look = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Colour histograms of the cells, and edges."""
@@ -29,7 +30,7 @@ class CutsChannel:
     kind: Kind = "cut"
     model_id = "cut-histogram"
 
-    def __init__(self, *, floor: float = 0.55, factor: float = 1.6) -> None:
+    def __init__(self, *, floor: float = 0.55, factor: float = 1.3) -> None:
         self._floor = floor
         self._factor = factor
         self._index: int | None = None
@@ -63,11 +64,13 @@ class CutsChannel:
 
 
 def difference(a: Look, b: Look) -> float:
-    """0 for equal pictures, towards 1 for unrelated ones."""
+    """0 for equal pictures, towards 1 for unrelated ones; less between two nearly blank ones, so that the dark
+    end of a fade is no cut."""
     histograms = np.median(np.abs(a[0] - b[0]).sum(axis=1) / 2)
-    norm = float(np.linalg.norm(a[1]) * np.linalg.norm(b[1]))
-    agreement = float((a[1] * b[1]).sum()) / norm if norm > 1e-6 else 0.0
-    return float(np.sqrt(histograms * (1.0 - max(agreement, 0.0))))
+    rms = [float(np.sqrt(np.mean(edges**2))) for edges in (a[1], b[1])]
+    norm = rms[0] * rms[1]
+    agreement = float(np.mean(a[1] * b[1])) / norm if norm > 1e-9 else 0.0
+    return float(np.sqrt(histograms * (1.0 - max(agreement, 0.0))) * min(1.0, max(rms) / _FAINT))
 
 
 def _describe(image: npt.NDArray[np.uint8]) -> Look:
