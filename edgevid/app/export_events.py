@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import click
 
 from edgevid.core.errors import BadInputError
 from edgevid.core.nouns import NS_PER_S
+from edgevid.media.atomic import written_whole
 from edgevid.memory.memory import Memory, Row
 from edgevid.stream.events import Event
 
@@ -50,18 +49,6 @@ def _srt_time(ns: int) -> str:
 
 
 _FORMATS: dict[str, Callable[[list[Row]], str]] = {"jsonl": _jsonl, "csv": _csv, "srt": _srt}
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _choose_video(memory: Memory, video_id: int | None) -> int:
@@ -116,4 +103,5 @@ def command(
     if output is None:
         click.echo(text, nl=False)
     else:
-        write_atomically(output, text)
+        with written_whole(output) as part:
+            part.write_text(text, encoding="utf-8")

@@ -93,11 +93,11 @@ def command(
     path = sample_video() if source == _SAMPLE else source
     screen: Screen = JsonScreen() if as_json else TextScreen()
     with ExitStack() as stack:
+        opened = stack.enter_context(open_source(path))  # first: a wrong path is told before models load
         memory = stack.enter_context(Memory(save)) if save is not None else None
         session = stack.enter_context(
             StreamSession(llm, memory=memory, channels=channels, fps=fps, threads=threads)
         )
-        opened = open_source(path)
         sampler = FrameSampler()
         with screen.watching(opened.info):
             for event in session.watch(opened, start_s=start_s, end_s=end_s, on_frame=sampler):
