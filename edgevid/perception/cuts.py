@@ -64,7 +64,7 @@ class CutsChannel:
 
 
 def difference(a: Look, b: Look) -> float:
-    """0 for equal pictures, towards 1 for unrelated ones; less between two nearly blank ones, so that the dark
+    """0 for equal pictures, towards 1 for unrelated ones; less between nearly blank ones, so that the dark
     end of a fade is no cut."""
     histograms = np.median(np.abs(a[0] - b[0]).sum(axis=1) / 2)
     rms = [float(np.sqrt(np.mean(edges**2))) for edges in (a[1], b[1])]
