@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from edgevid.core.errors import UsageError
 from edgevid.models.llm import Cancel, Floats, Logits, Piece
+from edgevid.models.native import native_errors, native_library
 
 
 class Spelling(NamedTuple):
@@ -59,21 +60,20 @@ class Generating(ABC):
         deadline_s: float | None = None,
     ) -> Iterator[Piece]:
         """See ``LanguageSequence.generate``."""
-        from edgevid.models.native_llm import native_library
-
         if self._last is None:
             raise UsageError("nothing to continue: append something with logits first")
         if max_tokens < 1:
             raise UsageError(f"max_tokens is {max_tokens}, must be at least 1")
         spelling = self._spelling()
-        chooser = native_library().TokenChooser(
-            spelling.tokenizer() if choices or grammar is not None else None,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
-            choices=list(choices),
-            grammar=grammar,
-        )
+        with native_errors():
+            chooser = native_library().TokenChooser(
+                spelling.tokenizer() if choices or grammar is not None else None,
+                temperature=temperature,
+                top_p=top_p,
+                seed=seed,
+                choices=list(choices),
+                grammar=grammar,
+            )
         ends_at = None if deadline_s is None else time.monotonic() + deadline_s
 
         def step(token: int) -> Floats:

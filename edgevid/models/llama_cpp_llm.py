@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -71,6 +71,7 @@ class LlamaCppModel:
         self.vocabulary = lib.llama_model_get_vocab(self._model)
         self.memory = lib.llama_get_memory(self._context)
         self.capacity = int(lib.llama_n_ctx(self._context))
+        self.chunk = int(lib.llama_n_batch(self._context))  # more rows in one call abort the process
         self.config = _config(lib, self._model, self.vocabulary)
         self.end_tokens = frozenset(
             t for t in range(self.config.vocab) if lib.llama_vocab_is_eog(self.vocabulary, t)
@@ -123,7 +124,7 @@ class LlamaCppModel:
     def spelling(self) -> Spelling:
         """Vocabulary as generation needs it; constraints work for vocabularies that the native tokenizer
         reads."""
-        from edgevid.models.native_llm import native_library
+        from edgevid.models.native import native_library
 
         return Spelling(lambda: native_library().Tokenizer(str(self._path)), self.piece, self.end_tokens)
 
@@ -241,11 +242,11 @@ class LlamaCppSequence(Generating):
             cancel, None if deadline_s is None else time.monotonic() + deadline_s
         )
         parts = []
-        for start in range(0, len(inputs), _CHUNK):
-            chunk = inputs[start : start + _CHUNK]
-            wanted: Literal["last", "all", "none"] = logits
-            if logits == "last" and start + _CHUNK < len(inputs):
-                wanted = "none"
+        step = self._model.chunk
+        for start in range(0, len(inputs), step):
+            chunk = inputs[start : start + step]
+            last = start + step >= len(inputs)
+            wanted: Logits = "none" if logits == "last" and not last else logits
             parts.append(self._model.decode(self._number, self.length, chunk, wanted, stop))
             self.length += len(chunk)
         out = np.concatenate(parts) if parts else np.empty((0, self._model.config.vocab), np.float32)

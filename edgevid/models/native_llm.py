@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from edgevid.core.errors import BadModelError, LimitError, MissingPartError, UsageError
+from edgevid.core.errors import BadModelError
 from edgevid.core.kv_config import KVConfig
 from edgevid.models.generation import Generating, Spelling
 from edgevid.models.llm import Cancel, Floats, KVStats, LanguageConfig, Logits
+from edgevid.models.native import native_errors, native_library
 
 
 class NativeLanguageModel:
@@ -48,7 +46,7 @@ class NativeLanguageModel:
         if not Path(path).is_file():
             raise BadModelError(f"{path}: no such model file")
         self._path = Path(path)
-        with _errors(f"{path}: "):
+        with native_errors(f"{path}: "):
             self._decoder = native.Decoder(
                 str(path),
                 threads=threads,
@@ -95,7 +93,7 @@ class NativeLanguageModel:
 
     def embed(self, ids: Sequence[int]) -> Floats:
         """See ``LanguageModel.embed``."""
-        with _errors():
+        with native_errors():
             return np.asarray(self._decoder.embed(list(ids)))
 
     def new_sequence(self, *, attend_sinks: int = 0, attend_recent: int = 0) -> NativeSequence:
@@ -132,7 +130,7 @@ class NativeSequence(Generating):
     ) -> Floats:
         """See ``LanguageSequence.append_tokens``."""
         self._last = None
-        with _errors():
+        with native_errors():
             out = self._native.append_tokens(list(ids), logits=logits, cancel=cancel, deadline_s=deadline_s)
         return self._remember(out)
 
@@ -146,7 +144,7 @@ class NativeSequence(Generating):
     ) -> Floats:
         """See ``LanguageSequence.append_rows``."""
         self._last = None
-        with _errors():
+        with native_errors():
             out = self._native.append_rows(rows, logits=logits, cancel=cancel, deadline_s=deadline_s)
         return self._remember(out)
 
@@ -164,7 +162,7 @@ class NativeSequence(Generating):
 
     def truncate(self, length: int) -> None:
         """See ``LanguageSequence.truncate``."""
-        with _errors():
+        with native_errors():
             self._native.truncate(length)
         self._last = None
 
@@ -179,28 +177,5 @@ class NativeSequence(Generating):
 
 def embedding_rows(path: Path | str, ids: Sequence[int]) -> Floats:
     """Embedding rows float32 [n, hidden] of a GGUF file's tokens, without loading the model."""
-    with _errors(f"{path}: "):
+    with native_errors(f"{path}: "):
         return np.asarray(native_library().embedding_rows(str(path), list(ids)))
-
-
-@contextmanager
-def _errors(prefix: str = "") -> Iterator[None]:
-    """The native library's errors in the words of this protocol."""
-    try:
-        yield
-    except ValueError as error:
-        raise UsageError(f"{prefix}{error}") from error
-    except MemoryError as error:
-        raise LimitError(f"{prefix}{error}", fix="close sequences, or raise kv_tokens=") from error
-    except (OSError, BadModelError, MissingPartError) as error:  # unreadable, malformed, or of another kind
-        raise BadModelError(f"{prefix}{error}") from error
-
-
-def native_library() -> ModuleType:
-    """The extension module ``edgevid._native``."""
-    try:
-        return import_module("edgevid._native")
-    except ImportError as error:
-        raise MissingPartError(
-            "edgevid's native library is not built", fix="pip install . (or: make build)"
-        ) from error

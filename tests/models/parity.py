@@ -13,8 +13,8 @@ class Agreement(NamedTuple):
 
     Attributes:
         top1: share of positions where both have the same likeliest token.
-        kl: KL(reference || other) in nats, everything outside the reference's recorded tokens being one lump: a
-            lower bound of the full KL, by the log-sum inequality.
+        kl: KL(reference || other) in nats, everything outside the reference's recorded tokens being one lump:
+            a lower bound of the full KL, by the log-sum inequality.
     """
 
     top1: float
@@ -28,13 +28,15 @@ def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def agreement(
-    top_ids: npt.NDArray[Any], top_logprobs: npt.NDArray[Any], other: npt.NDArray[np.float64]
+    top_ids: npt.NDArray[Any], top_logprobs: npt.NDArray[Any], logits: npt.NDArray[np.float32]
 ) -> Agreement:
-    """Compare a reference's k likeliest tokens per position [n, k] with log probabilities [n, vocab]."""
+    """Compare a reference's k likeliest tokens per position [n, k] with another model's logits [n, vocab]."""
     ids = top_ids.astype(np.int64)
     p = top_logprobs.astype(np.float64)
-    q = np.take_along_axis(other, ids, axis=1)
+    highest = logits.max(axis=1, keepdims=True)
+    total = highest + np.log(np.exp(logits - highest).sum(axis=1, keepdims=True, dtype=np.float64))
+    q = np.take_along_axis(logits, ids, axis=1) - total
     p_rest = 1.0 - np.exp(p).sum(axis=1)
     q_rest = 1.0 - np.exp(q).sum(axis=1)
     kl = (np.exp(p) * (p - q)).sum(axis=1) + p_rest * np.log(p_rest / q_rest)
-    return Agreement(float((other.argmax(axis=1) == ids[:, 0]).mean()), float(kl.mean()))
+    return Agreement(float((logits.argmax(axis=1) == ids[:, 0]).mean()), float(kl.mean()))

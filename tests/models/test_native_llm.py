@@ -1,4 +1,4 @@
-"""The native decoder on tiny random models: against torch, and against itself in other shapes of the same work."""
+"""The native decoder on tiny random models: against torch, and against itself in other shapes of one text."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def test_exact_mode_equals_torch_for_every_weight_type(tmp_path: Path, weight_ty
 
 @pytest.mark.parametrize("weight_type", TYPES, ids=lambda t: t.name)
 def test_usual_mode_stays_close_to_torch(tmp_path: Path, weight_type: Q) -> None:
-    """F16 keys and values for all; 8-bit activations where weights are quantised (about 0.5 % per product)."""
+    """F16 keys and values for all; 8-bit activations where weights are quantised (about 0.5 % per
+    product)."""
     path = write_tiny(tmp_path / "m.gguf", TinyModel(weight_type=weight_type))
     reference = torch_logits(path, IDS, f16_kv=True)
     error = native_logits(NativeLanguageModel(path), IDS) - reference

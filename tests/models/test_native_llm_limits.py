@@ -116,7 +116,8 @@ def test_a_closed_sequence_refuses(model: NativeLanguageModel) -> None:
 
 
 def rewrite(source: Path, target: Path, *, keys: dict[str, Any], tensors: Callable[[str, Any], Any]) -> Path:
-    """Copy a GGUF file with some keys replaced and each tensor's data passed through ``tensors`` (None drops it)."""
+    """Copy a GGUF file with some keys replaced and each tensor's data passed through ``tensors`` (None drops
+    it)."""
     reader = GGUFReader(source)
     writer = GGUFWriter(target, keys.get("general.architecture", "llama"))
     for name, field in reader.fields.items():
@@ -203,7 +204,7 @@ def test_a_tensor_without_a_place_is_refused(tmp_path: Path) -> None:
         tmp_path / "bias.gguf", TinyModel(layers=1, hidden=64, heads=4, kv_heads=2, ff=64, bias=True)
     )
     bad = rewrite(path, tmp_path / "bad.gguf", keys={}, tensors=swapped("blk.0.attn_q.bias", None))
-    with pytest.raises(BadModelError, match="attn_k.bias has no place"):
+    with pytest.raises(BadModelError, match=r"attn_k\.bias has no place"):
         NativeLanguageModel(bad)
 
 

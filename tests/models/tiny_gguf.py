@@ -1,4 +1,4 @@
-"""Writes tiny random llama-family GGUF files: every weight type, tied or not, with or without bias and RoPE factors."""
+"""Writes tiny random llama-family GGUF files: any weight type, tied or not, with bias or RoPE factors."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A plain float32 forward of llama-family GGUF models, written apart from the native decoder to check it.
 
-Weights are dequantised by the gguf package. ``visible`` replaces the causal mask, ``key_shift`` moves keys to other
-positions, ``f16_kv`` rounds keys (after rotation) and values as the native KV cache does.
+Weights are dequantised by the gguf package. ``visible`` replaces the causal mask, ``key_shift`` moves keys to
+other positions, ``f16_kv`` rounds keys (after rotation) and values as the native KV cache does.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class TorchLlama:
     ) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Logits float32 [n, vocab] of embedding rows [n, hidden].
 
-        visible: bool [n, n], row i attends key j. key_shift: int [n, n], added to the position of key j seen by row i.
+        visible: bool [n, n], row i attends key j. key_shift: int [n, n], added to the position of key j seen
+            by row i.
         """
         n = len(rows)
         if visible is None:

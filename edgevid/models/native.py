@@ -1,0 +1,33 @@
+"""The extension module ``edgevid._native``, and its errors in the words of the models room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+
+from edgevid.core.errors import BadModelError, LimitError, MissingPartError, UsageError
+
+
+def native_library() -> ModuleType:
+    """The extension module; ``MissingPartError`` when it is not built."""
+    try:
+        return import_module("edgevid._native")
+    except ImportError as error:
+        raise MissingPartError(
+            f"edgevid's native library cannot be loaded: {error}", fix="pip install . in the source tree"
+        ) from error
+
+
+@contextmanager
+def native_errors(prefix: str = "") -> Iterator[None]:
+    """Translate what the extension raises; ``prefix`` names the file concerned."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(f"{prefix}{error}") from error
+    except MemoryError as error:
+        raise LimitError(f"{prefix}{error}", fix="close sequences, or raise kv_tokens=") from error
+    except (OSError, BadModelError, MissingPartError) as error:  # unreadable, malformed, of another kind
+        raise BadModelError(f"{prefix}{error}") from error
