@@ -19,7 +19,7 @@ class AlignedBuffer {
   // Zero-filled. Throws Error(kOutOfMemory).
   explicit AlignedBuffer(size_t bytes) : size_(bytes) {
     if (bytes == 0) return;
-    if (bytes > SIZE_MAX - kCacheLine) throw Error(ErrorCode::kOutOfMemory, "a buffer's size overflows");
+    if (bytes > PTRDIFF_MAX - kCacheLine) throw Error(ErrorCode::kOutOfMemory, "a buffer's size overflows");
     const size_t rounded = (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
     data_.reset(static_cast<uint8_t*>(std::aligned_alloc(kCacheLine, rounded)));
     if (!data_) throw Error(ErrorCode::kOutOfMemory, "cannot allocate " + std::to_string(bytes) + " bytes");

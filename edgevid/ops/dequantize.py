@@ -1,15 +1,17 @@
 """GGUF block rows to float32.
 
-A row of a quantised type is a run of blocks; multi-byte numbers are little-endian, ``d``, ``m`` and ``dmin`` float16::
+A row of a quantised type is a run of blocks; multi-byte numbers are little-endian, ``d``, ``m`` and
+``dmin`` float16::
 
     Q4_0   32 weights:  d | 16 B nibbles                      w = d (q - 8)
     Q4_1   32 weights:  d | m | 16 B nibbles                  w = d q + m
     Q8_0   32 weights:  d | 32 x int8                         w = d q
     Q4_K  256 weights:  d | dmin | 12 B scales | 128 B        w = (d s_g) q - dmin m_g     g: group of 32
-    Q6_K  256 weights:  128 B low 4 bits | 64 B high 2 bits | 16 x int8 s | d     w = (d s_h) (q - 32)   h: group of 16
+    Q6_K  256 weights:  128 B low 4 bits | 64 B high 2 bits | 16 x int8 s | d
+                                                              w = (d s_h) (q - 32)   h: group of 16
 
-In Q4_0 and Q4_1 byte i holds weights i (low nibble) and i + 16 (high). Source of the formats: the GGML reference
-quantisation; the values agree with the ``gguf`` package bit for bit.
+In Q4_0 and Q4_1 byte i holds weights i (low nibble) and i + 16 (high). Source of the formats: the GGML
+reference quantisation; the values agree with the ``gguf`` package bit for bit.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """y = x W^T + bias, W in any GGUF type.
 
-``x`` float32 [m, k], ``W`` block rows of [n, k], ``y`` float32 [m, n]. Float weights multiply in float32. Quantised
-weights (unless ``exact``) meet activations that are quantised too: each run of 32 of a row becomes int8 codes with one
-scale ``max|x| / 127``, rounded half to even. Within one run the error of an output is therefore at most
-``max|x| / 254 * sum|w|``; on Gaussian data about 0.54 % of the output's standard deviation. A run that holds NaN or
-infinity makes the row's outputs NaN.
+``x`` float32 [m, k], ``W`` block rows of [n, k], ``y`` float32 [m, n]. Float weights multiply in float32.
+Quantised weights (unless ``exact``) meet activations that are quantised too: each run of 32 of a row
+becomes int8 codes with one scale ``max|x| / 127``, rounded half to even. Within one run the error of an
+output is therefore at most ``max|x| / 254 * sum|w|``; on Gaussian data about 0.54 % of the output's
+standard deviation. A run that holds NaN or infinity makes the row's outputs NaN.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def linear_reference(
 
 
 def quantize(x: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
-    """int8 codes [m, k] and float32 scales [m, k / 32] of activations; a run with NaN or infinity gets codes 0, scale NaN."""
+    """int8 codes [m, k], float32 scales [m, k / 32]; runs with NaN or infinity get codes 0, scale NaN."""
     runs = x.reshape(x.shape[0], x.shape[1] // RUN, RUN)
     largest = np.abs(runs).max(axis=-1)
     finite = np.isfinite(runs).all(axis=-1)

@@ -1,14 +1,16 @@
 """Grouped-query attention over keys and values in pages.
 
-A cache holds the keys and values of one layer, float16 (or float32), head-major inside a page; keys dim-major::
+A cache holds the keys and values of one layer, float16 (or float32), head-major inside a page; keys
+dim-major::
 
     keys    [num_pages, num_kv_heads, head_dim, page_size]
     values  [num_pages, num_kv_heads, page_size, head_dim]
 
-An ``Extent(page, first, count)`` names ``count`` tokens in consecutive slots. Attention takes lists of extents, one for
-all KV heads or one for each: the tokens in order, the m query rows' own tokens last. Row i sees all but the last
-``m - 1 - i`` of them; ``out[i, h] = sum_t softmax_t(scale <q[i, h], k[t]>) v[t]``, query head h reading KV head
-``h // (num_q_heads / num_kv_heads)``. Tokens a row does not see never touch it; a NaN it sees gives NaN.
+An ``Extent(page, first, count)`` names ``count`` tokens in consecutive slots. Attention takes lists of
+extents, one for all KV heads or one for each: the tokens in order, the m query rows' own tokens last. Row i
+sees all but the last ``m - 1 - i`` of them; ``out[i, h] = sum_t softmax_t(scale <q[i, h], k[t]>) v[t]``,
+query head h reading KV head ``h // (num_q_heads / num_kv_heads)``. Tokens a row does not see never touch
+it; a NaN it sees gives NaN.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ class Extent(NamedTuple):
 
     page: int
     first: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
 
 
 class KvCache:
@@ -120,7 +122,7 @@ class NumpyCache:
 
 
 def attend_reference(q: Floats, k: npt.NDArray[Any], v: npt.NDArray[Any], *, scale: float) -> Floats:
-    """One KV head: ``q`` [m, group, head_dim] over ``k``, ``v`` [tokens, head_dim]; row i sees tokens - m + 1 + i of them."""
+    """One KV head: ``q`` [m, group, head_dim] over ``k``, ``v`` [tokens, head_dim]; the last row sees all."""
     m, tokens = len(q), len(k)
     if m > tokens:
         raise ValueError("there are fewer tokens than rows")

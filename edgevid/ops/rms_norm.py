@@ -1,7 +1,7 @@
 """RMSNorm (Zhang & Sennrich 2019): ``out = x / sqrt(mean(x^2) + eps) * weight`` over the last axis.
 
-``x`` and ``delta`` float32 [m, n], ``weight`` float32 [n]. With ``delta``, ``x + delta`` is normed and returned too: the
-residual connection and the norm after it in one pass.
+``x`` and ``delta`` float32 [m, n], ``weight`` float32 [n]. With ``delta``, ``x + delta`` is normed and
+returned too: the residual connection and the norm after it in one pass.
 """
 
 from __future__ import annotations
@@ -42,4 +42,5 @@ def add_rms_norm(
 def rms_norm_reference(x: Floats, weight: Floats, *, eps: float = 1e-5) -> Floats:
     """The specification, with sums in float64."""
     mean = np.mean(np.square(x, dtype=np.float64), axis=-1, keepdims=True)
-    return (x / np.sqrt(mean + eps) * weight).astype(np.float32)
+    out: Floats = (x / np.sqrt(mean + eps) * weight).astype(np.float32)
+    return out

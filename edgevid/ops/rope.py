@@ -1,8 +1,8 @@
 """Rotary position embedding (Su et al. 2021, arXiv 2104.09864).
 
-Pair i of a head is turned by ``position * inv_freq[i]``: ``(a, b) -> (a cos - b sin, a sin + b cos)``. Pairs are
-``(x[2i], x[2i + 1])`` when interleaved (GGUF's llama), else ``(x[i], x[i + rotary_dim / 2])`` (qwen2). What lies beyond
-``rotary_dim`` in a head stays.
+Pair i of a head is turned by ``position * inv_freq[i]``: ``(a, b) -> (a cos - b sin, a sin + b cos)``.
+Pairs are ``(x[2i], x[2i + 1])`` when interleaved (GGUF's llama), else ``(x[i], x[i + rotary_dim / 2])``
+(qwen2). What lies beyond ``rotary_dim`` in a head stays.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def llama3_factors(
 ) -> Floats:
     """Divisors of the frequencies in Llama 3.1's scaling (Hugging Face ``rope_type: llama3``).
 
-    1 where the original context holds at least ``high_freq`` turns, ``factor`` where it holds at most ``low_freq``, and
-    the harmonic blend of both between.
+    1 where the original context holds at least ``high_freq`` turns, ``factor`` where it holds at most
+    ``low_freq``, and the harmonic blend of both between.
     """
     turns = original_context * base ** (-2.0 * np.arange(rotary_dim // 2) / rotary_dim) / (2 * np.pi)
     keep = np.clip((turns - low_freq) / (high_freq - low_freq), 0.0, 1.0)
@@ -42,7 +42,7 @@ def cos_sin(positions: npt.NDArray[np.int32], freq: Floats) -> tuple[Floats, Flo
 def rope(
     x: Floats, cos: Floats, sin: Floats, *, interleaved: bool, threads: int = 1, backend: Backend = "auto"
 ) -> Floats:
-    """``x`` float32 [m, heads, head_dim], ``cos`` and ``sin`` float32 [m, pairs]; ValueError when shapes disagree."""
+    """``x`` [m, heads, head_dim], ``cos``, ``sin`` [m, pairs], float32; ValueError when shapes disagree."""
     if (native := native_ops(backend)) is not None:
         out: Floats = native.rope(x, cos, sin, interleaved=interleaved, threads=threads)
         return out

@@ -1,6 +1,7 @@
 """SwiGLU (Shazeer 2020, arXiv 2002.05202): ``silu(gate) * up``, ``silu(g) = g / (1 + exp(-g))``.
 
-``gate_up`` float32 [m, 2f] holds gate in its first f columns and up in its last; the result is float32 [m, f].
+``gate_up`` float32 [m, 2f] holds gate in its first f columns and up in its last; the result is float32 [m,
+f].
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Generated inputs for the op tests: sizes at the edges of vectors, blocks, tiles and pages, and hostile numbers."""
+"""Generated inputs for the op tests: sizes at the edges of vectors, blocks, tiles, pages; hostile numbers."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class AttentionCase(NamedTuple):
 
 
 def attention_cases() -> Iterator[AttentionCase]:
-    """Token counts around pages, tiles (64) and partial results (256); odd head sizes; groups; several rows."""
+    """Token counts around pages, tiles (64) and partials (256); odd head sizes; groups; several rows."""
     for tokens in (1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257, 600):
         yield AttentionCase(tokens - 1, 1, 16 if tokens % 2 else 64, 2, 3, 64)
     for head_dim in (1, 2, 7, 15, 17, 65, 80, 96, 128):

@@ -1,4 +1,4 @@
-"""Every op test runs on every instruction set this machine has; without the native core it is skipped, visibly."""
+"""Every op test runs on every instruction set this machine has; without the native core it is skipped."""
 
 from __future__ import annotations
 

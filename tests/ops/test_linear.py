@@ -1,4 +1,4 @@
-"""linear: activation codes exactly as specified, sums within the rounding of their order, rows independent."""
+"""linear: activation codes exactly as specified, sums within float32 rounding, rows independent."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The onnx package's own operator cases, as far as our ops can express them.
 
-A boolean mask becomes a list of tokens per query row: an attention call with one row over exactly the tokens it sees. Not
-expressible, so left out: float masks, soft caps, score outputs, sliding windows, rows that see nothing, external caches.
+A boolean mask becomes a list of tokens per query row: an attention call with one row over exactly the
+tokens it sees. Not expressible, so left out: float masks, soft caps, score outputs, sliding windows, rows
+that see nothing, external caches.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def visible(case: Case, q: Floats, k: Floats, past: int) -> npt.NDArray[np.bool_
 
 
 def attend_one(q: Floats, k: Floats, v: Floats, seen: npt.NDArray[np.bool_], scale: float) -> Floats:
-    """One batch entry and KV head: q [group, rows, dim] over k, v [tokens, dim]; heads narrower than v get zeros."""
+    """One batch entry and KV head: q [group, rows, dim] over k, v [tokens, dim]."""
     dim = max(q.shape[-1], v.shape[-1])
 
     def pad(a: Floats) -> Floats:
