@@ -79,8 +79,8 @@ class TextScreen(Screen):
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._out = Console(highlight=False)
-        self._err = Console(stderr=True)
+        self._out = Console(highlight=False, soft_wrap=True)
+        self._err = Console(stderr=True, soft_wrap=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
