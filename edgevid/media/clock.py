@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from edgevid.core.nouns import NS_PER_S
 
 _STEP_BACK_NS = NS_PER_S // 2
-_STEP_AHEAD_NS = 3600 * NS_PER_S
+LONGEST_STEP_NS = 3600 * NS_PER_S
+"""The longest pause from one picture or sound to the next that is believed."""
+
 _NUDGE_NS = 1_000_000
 
 
@@ -53,7 +55,7 @@ class StreamClock:
         else:
             time_ns = pts_ns + self._offset_ns
             if self._last_ns is not None and not (
-                self.next_ns - _STEP_BACK_NS <= time_ns <= self.next_ns + _STEP_AHEAD_NS
+                self.next_ns - _STEP_BACK_NS <= time_ns <= self.next_ns + LONGEST_STEP_NS
             ):
                 self._repairs.splices += 1
                 self._offset_ns += self.next_ns - time_ns

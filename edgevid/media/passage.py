@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edgevid.core.errors import LimitError, UsageError
 from edgevid.core.nouns import NS_PER_S, AudioChunk, Frame
-from edgevid.media.clock import ClockRepairs, StreamClock
+from edgevid.media.clock import LONGEST_STEP_NS, ClockRepairs, StreamClock
 from edgevid.media.info import SourceInfo
 from edgevid.media.interleave import Interleaver
 from edgevid.media.picture import PictureConverter
@@ -133,8 +133,9 @@ class Passage:
     def _on_picture(self, frame: VideoFrame) -> None:
         self._stats.pictures += 1
         pts_ns, period_ns = to_ns(frame.pts, frame.time_base), self._info.period_ns
-        if pts_ns is not None:  # without a time a duration is made up too
-            period_ns = to_ns(frame.duration or None, frame.time_base) or period_ns
+        shown_ns = to_ns(frame.duration or None, frame.time_base) or 0
+        if pts_ns is not None and 0 < shown_ns <= LONGEST_STEP_NS:  # without a time a duration is made up too
+            period_ns = shown_ns
         time_ns = self.video_clock.stamp(pts_ns, period_ns)
         self._check_duration(time_ns)
         if self._index is None:

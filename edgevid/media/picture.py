@@ -101,6 +101,7 @@ class PictureConverter:
         self._scaler = VideoReformatter()
         self._max_side = max_side
         self._pixel_aspect = pixel_aspect
+        self._matrices: dict[int, Matrix] = {}
 
     def convert(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
         """uint8 [height, width, 3], RGB, upright, C-contiguous.
@@ -119,9 +120,18 @@ class PictureConverter:
             src_colorspace=_assumed_matrix(frame),
             src_color_range=_colour_range(frame),
             dst_color_range=_FULL_RANGE,
+            threads=1,
         )
         image: npt.NDArray[np.uint8] = rgb.to_ndarray()  # type: ignore[assignment]
-        return turn(image, display_matrix(frame))
+        return turn(image, self._matrix_of(frame))
+
+    def _matrix_of(self, frame: VideoFrame) -> Matrix:
+        # Looking at side data ties frame and side data into a reference cycle, which keeps the picture's
+        # memory until the garbage collector runs: so only once per angle.
+        angle = frame.rotation
+        if angle not in self._matrices:
+            self._matrices[angle] = display_matrix(frame)
+        return self._matrices[angle]
 
 
 def _assumed_matrix(frame: VideoFrame) -> int | None:

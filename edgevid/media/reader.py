@@ -114,7 +114,7 @@ class FileReader:
             with self._lock:
                 if not self._closed:
                     self.container.seek((time_ns + self.start_ns) // 1000)
-        except FFmpegError:
+        except (FFmpegError, OverflowError):
             return False
         return True
 
