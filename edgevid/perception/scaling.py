@@ -15,4 +15,4 @@ def resize(image: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray
     shrinks = image.shape[0] * image.shape[1] > height * width
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
     scaled = frame.reformat(width=width, height=height, interpolation="AREA" if shrinks else "BILINEAR")
-    return scaled.to_ndarray(format="rgb24")
+    return np.asarray(scaled.to_ndarray(format="rgb24"), np.uint8)
