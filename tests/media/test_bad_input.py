@@ -291,3 +291,34 @@ def test_odd_bytes_in_the_metadata_are_no_obstacle(make_clip: MakeClip) -> None:
     path.write_bytes(data.replace(b"Lavf", b"\xff\xfe\x80\xc3"))
     with open_source(path) as source:
         assert len(list(source.frames())) == 25
+
+
+@pytest.mark.parametrize("rate", [1, 30, (1 << 31) - 1])
+@pytest.mark.parametrize("scale", [1, 0x80000001, (1 << 31) - 1])
+@pytest.mark.parametrize("first_pts", [0, 1 << 31, (1 << 63) - 1])
+def test_absurd_clocks_neither_hang_nor_overflow(
+    rate: int, scale: int, first_pts: int, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """An IVF header may claim one picture per 68 years."""
+    import av
+
+    source_clip, path = make_clip("c.webm", count=5, codec=None), tmp_path / "c.ivf"
+    with av.open(str(source_clip)) as read, av.open(str(path), "w") as out:
+        copy = out.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                out.mux(packet)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<II", data, 16, rate, scale)
+    struct.pack_into("<Q", data, 32 + 4, first_pts)
+    path.write_bytes(bytes(data))
+    began = time.perf_counter()
+    for start_s in (0.0, 1.0):
+        try:
+            with open_source(path) as source:
+                for count, _ in enumerate(source.frames(fps=0.01, start_s=start_s)):
+                    assert count < 50_000
+        except EdgevidError as error:
+            assert "\n" not in str(error)
+    assert time.perf_counter() - began < 10.0
