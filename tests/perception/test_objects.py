@@ -185,7 +185,7 @@ def test_people_come_and_go_in_a_room(store: ModelStore, test_data: Path) -> Non
 
 @pytest.mark.packs
 def test_bottles_on_a_table(store: ModelStore, test_data: Path) -> None:
-    """Counted by eye every four seconds; at 32 s one is being lifted out of the picture: 2 and 3 are right."""
+    """Counted by eye every four seconds; at 32 s one is being lifted away: 2 and 3 are right."""
     clip = test_data / "video/intel_bottle-detection.mp4"
     found = counts(store, clip, "bottle", every_s=4)
     assert found[8] in (2, 3)

@@ -62,7 +62,7 @@ class GraphWriter:
         )
         model.ir_version = IR_VERSION
         onnx.checker.check_model(model, full_check=True)
-        return model.SerializeToString(deterministic=True)
+        return bytes(model.SerializeToString(deterministic=True))
 
 
 def _value_info(name: str, dtype: npt.DTypeLike, shape: list[int | str]) -> onnx.ValueInfoProto:
