@@ -25,7 +25,7 @@ _DECLINE = re.compile(
     r"|\b(?:outside|beyond|not (?:among|in|part of|covered by)|none of)\b[^.]{0,60}"
     r"\b(?:classes|labels|vocabulary|what i|my|detectors?)\b"
     r"|\bno (?:detector|model|class|way) (?:for|of|that|to)\b"
-    r"|\b(?:rephrase|not a question|no question|empty question)\b"
+    r"|\b(?:rephrase|not a question|no question|empty question|ask (?:me )?(?:a question|something|about))\b"
     r"|\bkann (?:\w+ ){0,4}nicht\b|\bno (?:puedo|se puede|entiendo)\b|\bne (?:peux|peut|comprends) pas\b"
 )
 _ENGLISH = r"(?:english|ingles|englisch|anglais)"
