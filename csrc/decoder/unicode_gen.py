@@ -1,7 +1,7 @@
 """Writes unicode_data.cc, the table behind char_class(): `python unicode_gen.py > unicode_data.cc`.
 
-The table is of Unicode 15.1, the version of the tokenizers it has to agree with. Python 3.13 carries that version; on
-another Python the package unicodedata2==15.1.0 is used. Any other version is refused.
+The table is of Unicode 15.1, the version of the tokenizers it has to agree with. Python 3.13 carries that
+version; on another Python the package unicodedata2==15.1.0 is used. Any other version is refused.
 """
 
 from __future__ import annotations
@@ -11,8 +11,20 @@ import unicodedata
 from typing import Any
 
 VERSION = "15.1.0"
-# White_Space of PropList.txt; str.isspace() adds U+001C..U+001F, which the patterns of tokenizers do not count.
-SPACES = {*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000}
+# White_Space of PropList.txt; str.isspace() adds U+001C..U+001F, which tokenizers do not count.
+SPACES = {
+    *range(0x09, 0x0E),
+    0x20,
+    0x85,
+    0xA0,
+    0x1680,
+    *range(0x2000, 0x200B),
+    0x2028,
+    0x2029,
+    0x202F,
+    0x205F,
+    0x3000,
+}
 CLASSES = {"L": 1, "N": 2, "P": 4}  # values of enum CharClass; 3 is a space, 0 anything else
 
 

@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   decoder::DecoderOptions options;
   options.threads = 1;
   options.page_size = 16;
-  options.window = 32;
+  options.window = 64;
   options.sinks = 16;
   options.chunk = 4;
   // Tensors must be aligned as a mapped file's are.

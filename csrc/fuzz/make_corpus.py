@@ -1,7 +1,7 @@
-"""Writes the seeds of the fuzz targets: `PYTHONPATH=. python csrc/fuzz/make_corpus.py` in the root of the repository.
+"""Writes the seeds of the fuzz targets; in the root of the repository: `python -m csrc.fuzz.make_corpus`.
 
-Binary seeds are small valid files, for the fuzzer to break; text seeds are one of each construct. Inputs that once
-broke something are not made here: they stand in corpus/<target>/ as `found-*`, with a unit test each.
+Binary seeds are small valid files, for the fuzzer to break; text seeds are one of each construct. Inputs that
+once broke something are not made here: they stand in corpus/<target>/ as `found-*`, with a unit test each.
 """
 
 from __future__ import annotations
@@ -33,11 +33,26 @@ def every_value() -> bytes:
     def text(value: str) -> bytes:
         return struct.pack("<Q", len(value)) + value.encode()
 
-    scalars = [(0, "<B", 200), (1, "<b", -2), (2, "<H", 3), (3, "<h", -4), (4, "<I", 5), (5, "<i", -6), (6, "<f", 0.5),
-               (7, "<B", 1), (10, "<Q", 7), (11, "<q", -8), (12, "<d", 0.25)]  # fmt: skip
-    keys = [text(f"s{kind}") + struct.pack("<I", kind) + struct.pack(form, value) for kind, form, value in scalars]
+    forms = {
+        0: "<B",
+        1: "<b",
+        2: "<H",
+        3: "<h",
+        4: "<I",
+        5: "<i",
+        6: "<f",
+        7: "<B",
+        10: "<Q",
+        11: "<q",
+        12: "<d",
+    }
+    scalars = [(kind, form, 1) for kind, form in forms.items()]
+    keys = [
+        text(f"s{kind}") + struct.pack("<I", kind) + struct.pack(form, value) for kind, form, value in scalars
+    ]
     keys += [
-        text(f"a{kind}") + struct.pack("<IIQ", 9, kind, 2) + struct.pack(form, value) * 2 for kind, form, value in scalars
+        text(f"a{kind}") + struct.pack("<IIQ", 9, kind, 2) + struct.pack(form, value) * 2
+        for kind, form, value in scalars
     ]
     keys.append(text("string") + struct.pack("<I", 8) + text("words"))
     keys.append(text("strings") + struct.pack("<IIQ", 9, 8, 2) + text("a") + text(""))
@@ -53,7 +68,9 @@ def seeds(target: str) -> Path:
 
 
 def main() -> None:
-    gguf, tokenizer, grammar, decoder = (seeds(target) for target in ("gguf", "tokenizer", "grammar", "decoder"))
+    gguf, tokenizer, grammar, decoder = (
+        seeds(target) for target in ("gguf", "tokenizer", "grammar", "decoder")
+    )
     (gguf / "seed-values").write_bytes(every_value())
     shape = {"layers": 1, "hidden": 32, "heads": 2, "kv_heads": 1, "ff": 32, "vocab": 260, "context": 64}
     for kind in (Q.F16, Q.Q8_0, Q.Q4_0, Q.Q4_1):

@@ -1,4 +1,4 @@
-"""Token ids against llama.cpp's on 10,000 lines of varied Unicode: recorded ones always, live where it is installed."""
+"""Token ids against llama.cpp's on 10,000 varied lines: recorded ones always, live where it is installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def texts() -> list[bytes]:
 @pytest.fixture(scope="module")
 def recorded(texts: list[bytes]) -> dict[str, Any]:
     fixture: dict[str, Any] = json.loads(parity.FIXTURE.read_text())
-    assert fixture["lines"] == parity.lines_hash(texts), "the generator of lines has changed: record the fixture anew"
+    assert fixture["lines"] == parity.lines_hash(texts), (
+        "the generator of lines has changed: record the fixture anew"
+    )
     return fixture["vocabularies"]
 
 
@@ -46,19 +48,27 @@ def encoder(path: Path) -> parity.Encode:
 def check(recorded: dict[str, Any], name: str, way: str, path: Path, texts: list[bytes]) -> None:
     blocks, full = parity.summary(encoder(path), texts, way)
     assert full == recorded[name][way]["full"]
-    differing = [i for i, (ours, theirs) in enumerate(zip(blocks, recorded[name][way]["blocks"], strict=True)) if ours != theirs]
+    differing = [
+        i
+        for i, (ours, theirs) in enumerate(zip(blocks, recorded[name][way]["blocks"], strict=True))
+        if ours != theirs
+    ]
     assert not differing, f"blocks of {parity.BLOCK} lines that differ: {differing}"
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", MADE)
-def test_recorded_ids(recorded: dict[str, Any], made: dict[str, Path], texts: list[bytes], name: str, way: str) -> None:
+def test_recorded_ids(
+    recorded: dict[str, Any], made: dict[str, Path], texts: list[bytes], name: str, way: str
+) -> None:
     check(recorded, name, way, made[name], texts)
 
 
 @pytest.mark.packs
 @pytest.mark.parametrize("way", WAYS)
-def test_recorded_ids_of_smollm2(recorded: dict[str, Any], store: ModelStore, texts: list[bytes], way: str) -> None:
+def test_recorded_ids_of_smollm2(
+    recorded: dict[str, Any], store: ModelStore, texts: list[bytes], way: str
+) -> None:
     name = "smollm2-135m-instruct"
     check(recorded, name, way, store.where(name)["model.gguf"], texts)
 

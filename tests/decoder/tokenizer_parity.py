@@ -1,11 +1,11 @@
-"""What llama.cpp makes of 10,000 varied lines: recorded by this script, compared with in test_tokenizer_parity.py.
+"""What llama.cpp makes of 10,000 varied lines: recorded here, compared with in test_tokenizer_parity.py.
 
 Recipe: with llama-cpp-python 0.3.36 installed and the pack smollm2-135m-instruct pulled,
 
     python -m tests.decoder.tokenizer_parity $(edgevid models where smollm2-135m-instruct)/model.gguf
 
-writes tests/fixtures/tokenizer_ids.json: for each vocabulary and way of reading, one hash of the ids per block of 100
-lines, and the ids of every 500th line in full.
+writes tests/fixtures/tokenizer_ids.json: for each vocabulary and way of reading, one hash of the ids per
+block of 100 lines, and the ids of every 500th line in full.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def made_vocabularies(folder: Path) -> dict[str, Path]:
     """Vocabularies that need no pack, written into ``folder``."""
     merges = frequent_merges(seed=1)
     made = {
-        pre: byte_level_vocabulary(folder / f"{pre}.gguf", merges, pre=pre, special=SPECIAL) for pre in PRE_TOKENIZERS
+        pre: byte_level_vocabulary(folder / f"{pre}.gguf", merges, pre=pre, special=SPECIAL)
+        for pre in PRE_TOKENIZERS
     }
     made["sentence-piece"] = sentence_piece_vocabulary(folder / "sentence-piece.gguf", seed=1)
     return made
@@ -78,8 +79,14 @@ def main(pack: Path) -> None:
         for name, path in {"smollm2-135m-instruct": pack, **made_vocabularies(Path(folder))}.items():
             encode = llama_cpp_encode(path)
             ways = {way: summary(encode, texts, way) for way in WAYS}
-            vocabularies[name] = {way: {"blocks": blocks, "full": full} for way, (blocks, full) in ways.items()}
-    fixture = {"llama_cpp_python": llama_cpp.__version__, "lines": lines_hash(texts), "vocabularies": vocabularies}
+            vocabularies[name] = {
+                way: {"blocks": blocks, "full": full} for way, (blocks, full) in ways.items()
+            }
+    fixture = {
+        "llama_cpp_python": llama_cpp.__version__,
+        "lines": lines_hash(texts),
+        "vocabularies": vocabularies,
+    }
     FIXTURE.write_text(json.dumps(fixture, separators=(",", ":")) + "\n")
     print(f"{FIXTURE}: {FIXTURE.stat().st_size} bytes")
 

@@ -8,33 +8,44 @@ from collections.abc import Callable, Iterator
 Maker = Callable[[random.Random], str]
 
 WORDS = (
-    "the of and to in is that it was for on with as at by from are this be or have not a I you he she they we an "
-    "dog video frame camera street bicycle seventeen weather answering international counterrevolutionary "
-    "antidisestablishmentarianism naïve façade Zürich São señor coöperate Ångström Überraschung don't can't"
+    "the of and to in is that it was for on with as at by from are this be or have not a I you he she they "
+    "we an dog video frame camera street bicycle seventeen weather answering international "
+    "counterrevolutionary antidisestablishmentarianism naïve façade Zürich São señor coöperate Ångström Überraschung don't can't"
 ).split()
-CONTRACTIONS = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'RE", "'Ve", "'LL", "’s", "’re", "'x", "'", "''s")
+CONTRACTIONS = (
+    "'s",
+    "'t",
+    "'re",
+    "'ve",
+    "'m",
+    "'ll",
+    "'d",
+    "'S",
+    "'RE",
+    "'Ve",
+    "'LL",
+    "’s",
+    "’re",
+    "'x",
+    "'",
+    "''s",
+)
 # First and last code points of blocks of many scripts; unassigned ones among them are wanted.
-SCRIPTS = (
-    (0x21, 0x7E), (0xA1, 0x17F), (0x180, 0x24F), (0x250, 0x2FF), (0x370, 0x3FF), (0x400, 0x52F), (0x531, 0x58F),
-    (0x591, 0x5F4), (0x600, 0x6FF), (0x700, 0x74F), (0x780, 0x7BF), (0x900, 0x97F), (0x980, 0x9FF), (0xA00, 0xA7F),
-    (0xA80, 0xAFF), (0xB00, 0xB7F), (0xB80, 0xBFF), (0xC00, 0xC7F), (0xC80, 0xCFF), (0xD00, 0xD7F), (0xD80, 0xDFF),
-    (0xE00, 0xE7F), (0xE80, 0xEFF), (0xF00, 0xFFF), (0x1000, 0x109F), (0x10A0, 0x10FF), (0x1100, 0x11FF),
-    (0x1200, 0x137F), (0x13A0, 0x13FF), (0x1400, 0x167F), (0x1680, 0x169F), (0x16A0, 0x16FF), (0x1780, 0x17FF),
-    (0x1800, 0x18AF), (0x1C80, 0x1C8F), (0x1D00, 0x1DBF), (0x1E00, 0x1FFF), (0x2070, 0x218F), (0x2190, 0x23FF),
-    (0x2460, 0x27BF), (0x2C00, 0x2DFF), (0x3041, 0x30FF), (0x3105, 0x318F), (0x31F0, 0x33FF), (0x4E00, 0x9FFF),
-    (0xA000, 0xA4CF), (0xA500, 0xABFF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0xFB00, 0xFDFF), (0xFE30, 0xFFEF),
-    (0x10000, 0x1015B), (0x10280, 0x10FFF), (0x11000, 0x11FFF), (0x12000, 0x123FF), (0x13000, 0x1342F),
-    (0x16800, 0x16FFF), (0x17000, 0x187F7), (0x1B000, 0x1B2FF), (0x1D400, 0x1D7FF), (0x1E800, 0x1E95F),
-    (0x1EE00, 0x1EEFF), (0x20000, 0x2A6DF), (0x2EBF0, 0x2EE5D), (0x30000, 0x323AF),
-)  # fmt: skip
+BLOCKS = (
+    "21-7E A1-17F 180-24F 250-2FF 370-3FF 400-52F 531-58F 591-5F4 600-6FF 700-74F 780-7BF 900-97F 980-9FF "
+    "A00-A7F A80-AFF B00-B7F B80-BFF C00-C7F C80-CFF D00-D7F D80-DFF E00-E7F E80-EFF F00-FFF 1000-109F "
+    "10A0-10FF 1100-11FF 1200-137F 13A0-13FF 1400-167F 1680-169F 16A0-16FF 1780-17FF 1800-18AF 1C80-1C8F "
+    "1D00-1DBF 1E00-1FFF 2070-218F 2190-23FF 2460-27BF 2C00-2DFF 3041-30FF 3105-318F 31F0-33FF 4E00-9FFF "
+    "A000-A4CF A500-ABFF AC00-D7A3 F900-FAFF FB00-FDFF FE30-FFEF 10000-1015B 10280-10FFF 11000-11FFF "
+    "12000-123FF 13000-1342F 16800-16FFF 17000-187F7 1B000-1B2FF 1D400-1D7FF 1E800-1E95F 1EE00-1EEFF "
+    "20000-2A6DF 2EBF0-2EE5D 30000-323AF "
+)
+SCRIPTS = [tuple(int(end, 16) for end in block.split("-")) for block in BLOCKS.split()]
 DIGIT_ZEROS = (0x30, 0x660, 0x6F0, 0x966, 0x9E6, 0xBE6, 0xE50, 0x1040, 0xFF10, 0x104A0, 0x1D7CE, 0x1E950)
 NUMBERS = "½¾²³¹①⑳Ⅷⅳ〇一壹৴௰፩፼𐄇㊿"
 SPACES = " \t\n\r\v\f\x85\xa0\u1680\u2000\u2003\u2007\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 INVISIBLE = "\u200b\u200c\u200d\u200e\u2060\ufeff\u00ad\u061c\u180e\u2066\u2069\ufffc\ufffd\ufff9"
-EMOJI = (
-    "😀", "🤷🏽‍♀️", "👨‍👩‍👧‍👦", "🏳️‍🌈", "🇪🇸", "🇯🇵🇩🇪", "1️⃣", "#️⃣", "❤️‍🔥", "👩🏿‍🚀", "🧑‍🤝‍🧑", "☃", "♥️",
-    "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "🫠", "🫨", "🩷", "👁️‍🗨️", "🤌🏻",
-)  # fmt: skip
+EMOJI = ("😀 🤷🏽‍♀️ 👨‍👩‍👧‍👦 🏳️‍🌈 🇪🇸 🇯🇵🇩🇪 1️⃣ #️⃣ ❤️‍🔥 👩🏿‍🚀 🧑‍🤝‍🧑 ☃ ♥️ 🏴󠁧󠁢󠁥󠁮󠁧󠁿 🫠 🫨 🩷 👁️‍🗨️ 🤌🏻 ").split()
 PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~¡¿«»…—–“”‘’‚„†‡•‰′″‹›⁂€£¥©®±×÷。、「」『』【】〜・！？"
 CODE = (
     "def {a}(self, {b}: int = {n}) -> None:\n    return {b} * {n}  # {a}",
@@ -47,7 +58,18 @@ CODE = (
     "let {a} = ({b}) => `${{{b}.map(x => x ** {n})}}`; // {a}\n",
     "\\frac{{{a}_{{{n}}}}}{{\\sqrt{{{b}}}}} \\approx {n}.{n}\\%",
 )
-SPECIAL = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|im_", "end|>", "<file_sep>", "<s>", "</s>", "<unk>", "[INST]")
+SPECIAL = (
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<|im_",
+    "end|>",
+    "<file_sep>",
+    "<s>",
+    "</s>",
+    "<unk>",
+    "[INST]",
+)
 
 
 def word(rng: random.Random) -> str:
@@ -62,7 +84,9 @@ def prose(rng: random.Random) -> str:
 
 def contractions(rng: random.Random) -> str:
     joins = ("", " ", "s ", "1", "\n")
-    return "".join(word(rng) + rng.choice(CONTRACTIONS) + rng.choice(joins) for _ in range(rng.randrange(1, 8)))
+    return "".join(
+        word(rng) + rng.choice(CONTRACTIONS) + rng.choice(joins) for _ in range(rng.randrange(1, 8))
+    )
 
 
 def script(rng: random.Random) -> str:
@@ -81,12 +105,22 @@ def anything(rng: random.Random) -> str:
 
 
 def combining(rng: random.Random) -> str:
-    marks = [chr(rng.randint(0x300, 0x36F)) for _ in range(8)] + ["\u093e", "\u064b", "\u20dd", "\ufe0f", "\U000e0100"]
-    return "".join(rng.choice("aeno nAΩжا\u0915") + "".join(rng.choices(marks, k=rng.randrange(4))) for _ in range(12))
+    marks = [chr(rng.randint(0x300, 0x36F)) for _ in range(8)] + [
+        "\u093e",
+        "\u064b",
+        "\u20dd",
+        "\ufe0f",
+        "\U000e0100",
+    ]
+    return "".join(
+        rng.choice("aeno nAΩжا\u0915") + "".join(rng.choices(marks, k=rng.randrange(4))) for _ in range(12)
+    )
 
 
 def emoji(rng: random.Random) -> str:
-    return "".join(rng.choice(EMOJI) + rng.choice(("", "", " ", "a", "!\n")) for _ in range(rng.randrange(1, 8)))
+    return "".join(
+        rng.choice(EMOJI) + rng.choice(("", "", " ", "a", "!\n")) for _ in range(rng.randrange(1, 8))
+    )
 
 
 def digits(rng: random.Random) -> str:
@@ -101,7 +135,11 @@ def digits(rng: random.Random) -> str:
 def spaces(rng: random.Random) -> str:
     def run() -> str:
         one = rng.choice((" ", " ", "\t", "\n", "\r\n", rng.choice(SPACES)))
-        return one * rng.randrange(1, 7) if rng.random() < 0.7 else "".join(rng.choices(SPACES, k=rng.randrange(1, 9)))
+        return (
+            one * rng.randrange(1, 7)
+            if rng.random() < 0.7
+            else "".join(rng.choices(SPACES, k=rng.randrange(1, 9)))
+        )
 
     return "".join(run() + rng.choice(("", word(rng), "1", "!", "é")) for _ in range(rng.randrange(1, 8)))
 
@@ -117,11 +155,15 @@ def punctuation(rng: random.Random) -> str:
 
 
 def code(rng: random.Random) -> str:
-    return rng.choice(CODE).format(a=word(rng).lower(), b=word(rng).lower(), n=rng.randrange(10**rng.randrange(1, 7)))
+    return rng.choice(CODE).format(
+        a=word(rng).lower(), b=word(rng).lower(), n=rng.randrange(10 ** rng.randrange(1, 7))
+    )
 
 
 def special(rng: random.Random) -> str:
-    return "".join(rng.choice(SPECIAL) + rng.choice(("", " ", "\n", word(rng))) for _ in range(rng.randrange(1, 6)))
+    return "".join(
+        rng.choice(SPECIAL) + rng.choice(("", " ", "\n", word(rng))) for _ in range(rng.randrange(1, 6))
+    )
 
 
 def repeated(rng: random.Random) -> str:
@@ -129,9 +171,22 @@ def repeated(rng: random.Random) -> str:
 
 
 MAKERS: tuple[Maker, ...] = (
-    prose, contractions, script, script, mixture, anything, combining, emoji, digits, spaces, controls, punctuation,
-    code, special, repeated,
-)  # fmt: skip
+    prose,
+    contractions,
+    script,
+    script,
+    mixture,
+    anything,
+    combining,
+    emoji,
+    digits,
+    spaces,
+    controls,
+    punctuation,
+    code,
+    special,
+    repeated,
+)
 
 
 def damaged(rng: random.Random, text: str) -> bytes:
@@ -144,7 +199,9 @@ def damaged(rng: random.Random, text: str) -> bytes:
         at = rng.randrange(len(data) + 1)
         action = rng.randrange(3)
         if action == 0:
-            data[at:at] = bytes(rng.choice((0x80, 0xBF, 0xC0, 0xC3, 0xE2, 0xED, 0xF0)) for _ in range(rng.randrange(1, 4)))
+            data[at:at] = bytes(
+                rng.choice((0x80, 0xBF, 0xC0, 0xC3, 0xE2, 0xED, 0xF0)) for _ in range(rng.randrange(1, 4))
+            )
         elif action == 1 and at < len(data):
             del data[at]
         elif at < len(data):

@@ -63,9 +63,13 @@ def frequent_merges(*, seed: int, count: int = 3000) -> list[tuple[str, str]]:
 
 
 def byte_level_vocabulary(
-    path: Path, merges: Iterable[tuple[str, str]], *, pre: str = "gpt-2", special: Iterable[str] = ("<|im_end|>",)
+    path: Path,
+    merges: Iterable[tuple[str, str]],
+    *,
+    pre: str = "gpt-2",
+    special: Iterable[str] = ("<|im_end|>",),
 ) -> Path:
-    """A BPE vocabulary: 256 bytes, the results of ``merges`` (in GPT-2's spelling), then ``special`` control tokens."""
+    """A BPE vocabulary: 256 bytes, the results of ``merges`` (in GPT-2's spelling), then control tokens."""
     pairs = list(merges)
     tokens = byte_level_alphabet() + [a + b for a, b in pairs]
     names = list(special)
@@ -85,7 +89,10 @@ def sentence_piece_vocabulary(path: Path, *, seed: int, size: int = 3000) -> Pat
 
     Scores repeat, so that ties are met; rare characters have no token, so that byte tokens are.
     """
-    texts = (line.decode(errors="ignore").replace(" ", SPACE).replace("\0", "") for line in varied_lines(600, seed=seed))
+    texts = (
+        line.decode(errors="ignore").replace(" ", SPACE).replace("\0", "")
+        for line in varied_lines(600, seed=seed)
+    )
     counts = _substrings(texts, 8)
     control = ["<unk>", "<s>", "</s>"]
     data = [f"<0x{b:02X}>" for b in range(256)]
