@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edgevid.core.errors import BadModelError
+
 if TYPE_CHECKING:
     import onnx
 
@@ -49,10 +51,15 @@ class GraphWriter:
         return name
 
     def to_bytes(self) -> bytes:
-        """The checked model, serialised; equal calls give equal bytes."""
+        """The checked model, serialised; equal calls give equal bytes.
+
+        Raises:
+            BadModelError: the nodes do not make a valid graph.
+        """
         import onnx
         import onnx.checker
         import onnx.helper
+        import onnx.shape_inference
 
         graph = onnx.helper.make_graph(
             self._nodes, self._name, self._inputs, self._outputs, initializer=self._weights
@@ -61,7 +68,10 @@ class GraphWriter:
             graph, producer_name="edgevid", opset_imports=[onnx.helper.make_opsetid("", OPSET)]
         )
         model.ir_version = IR_VERSION
-        onnx.checker.check_model(model, full_check=True)
+        try:
+            onnx.checker.check_model(model, full_check=True)
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            raise BadModelError(f"{self._name}: {str(error).strip().splitlines()[0]}") from None
         return bytes(model.SerializeToString(deterministic=True))
 
 

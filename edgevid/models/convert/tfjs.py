@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def convert(graph_json: Path, weights_bin: Path, image: str, outputs: Mapping[st
         nodes = {node["name"]: node for node in described["modelTopology"]["node"]}
         weights = _read_weights(described["weightsManifest"], weights_bin.read_bytes())
         return _Converter(nodes, weights, image).run(outputs)
-    except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
+    except (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise BadModelError(
             f"{graph_json.name} is not a TensorFlow.js graph this converter reads: {error!r}"
         ) from error
@@ -56,8 +57,8 @@ def _read_weights(manifest: Sequence[Mapping[str, Any]], data: bytes) -> dict[st
             stored = np.dtype(spec.get("quantization", {}).get("dtype", spec["dtype"])).newbyteorder("<")
             if stored not in (np.float16, np.float32, np.int32):
                 raise BadModelError(f"weight {spec['name']} is stored as {stored}, which is not covered")
-            count = int(np.prod(spec["shape"], dtype=np.int64))
-            if offset + count * stored.itemsize > len(data):
+            count = math.prod(spec["shape"])
+            if count < 0 or offset + count * stored.itemsize > len(data):
                 raise BadModelError("the weights file is shorter than the graph says")
             values = np.frombuffer(data, stored, count, offset)
             weights[spec["name"]] = values.reshape(spec["shape"])
