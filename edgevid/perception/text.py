@@ -28,6 +28,8 @@ _POOL = 2  # regions are found on the probability map at half resolution
 _TEXT = 0.3  # probability that makes a pixel text
 _REGION = 0.5  # mean probability that makes a region a line
 _UNCLIP = 1.6  # DB shrinks regions in training; this grows them back
+_ENDS = 2.0  # so much more at both ends, where a faint letter may stand
+_GAP = 0.5  # words at most this share of their height apart are one line
 _LINE_HEIGHT = 48
 _WIDEST = 1280  # pixels of a line that recognition sees
 _MOST_LINES = 24
@@ -93,14 +95,34 @@ def text_boxes(probability: Floats) -> Iterator[Box]:
             continue
         grow = (x1 - x0) * (y1 - y0) * _UNCLIP / (2 * (x1 - x0 + y1 - y0))
         box = Box(
-            x0=max(0.0, (x0 - grow) / width),
+            x0=max(0.0, (x0 - _ENDS * grow) / width),
             y0=max(0.0, (y0 - grow) / height),
-            x1=min(1.0, (x1 + grow) / width),
+            x1=min(1.0, (x1 + _ENDS * grow) / width),
             y1=min(1.0, (y1 + grow) / height),
         )
         found.append((score * (x1 - x0) * (y1 - y0), box))
     largest = sorted(found, key=lambda item: -item[0])[:_MOST_LINES]
-    yield from sorted((box for _, box in largest), key=lambda box: (box.y0, box.x0))
+    yield from join_words([box for _, box in largest], aspect=height / width)
+
+
+def join_words(boxes: Sequence[Box], *, aspect: float) -> list[Box]:
+    """Boxes that stand side by side at one height joined to lines, from top to bottom. ``aspect`` is the
+    picture's height over its width: boxes are in fractions of either."""
+    lines: list[Box] = []
+    for box in sorted(boxes, key=lambda box: box.x0):
+        for i, line in enumerate(lines):
+            if _continues(line, box, aspect):
+                lines[i] = Box(line.x0, min(line.y0, box.y0), max(line.x1, box.x1), max(line.y1, box.y1))
+                break
+        else:
+            lines.append(box)
+    return sorted(lines, key=lambda box: (box.y0, box.x0))
+
+
+def _continues(line: Box, word: Box, aspect: float) -> bool:
+    low, high = sorted((line.y1 - line.y0, word.y1 - word.y0))
+    shared = min(line.y1, word.y1) - max(line.y0, word.y0)
+    return shared > 0.6 * high and word.x0 - line.x1 < _GAP * low * aspect
 
 
 class TextChannel:
@@ -112,7 +134,7 @@ class TextChannel:
     kind: Kind = "text"
     model_id = PACK
 
-    def __init__(self, reader: TextReader, *, sure: float = 0.8) -> None:
+    def __init__(self, reader: TextReader, *, sure: float = 0.85) -> None:
         self._reader = reader
         self._sure = sure
         self._look: npt.NDArray[np.int16] | None = None
