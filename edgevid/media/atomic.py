@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgevid.core.errors import EdgevidError
@@ -13,39 +13,44 @@ from edgevid.core.errors import EdgevidError
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; renamed to it when the block ends, removed when it fails or is
-    interrupted.
+    """A temporary path beside ``path``: renamed to it when the block ends, removed when the block fails.
 
-    Errors: EdgevidError when the folder cannot be written to or the disk is full.
+    Errors: EdgevidError when the file cannot be made or renamed; those of the block pass unchanged.
     """
     path = Path(path)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}.", suffix=f".part{path.suffix}", dir=path.parent
-        )
-        os.close(handle)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    part = Path(name)
-    try:
+        with reported(path):
+            part.open("xb").close()
         yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.chmod(0o666 & ~_umask())
-        part.replace(path)
+        with reported(path):
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def reported(path: Path) -> Iterator[None]:
+    """Turns the system's errors into one that names ``path``."""
+    try:
+        yield
     except OSError as error:
         raise cannot_write(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def write_whole(path: str | Path, data: bytes) -> None:
+    """Write ``data`` as the file ``path``, whole or not at all.
+
+    Errors: EdgevidError when the disk refuses.
+    """
+    with written_whole(path) as part, reported(Path(path)):
+        part.write_bytes(data)
 
 
 def cannot_write(path: Path, error: Exception) -> EdgevidError:
     """The error for a file that could not be written, with the system's reason."""
     reason = getattr(error, "strerror", None) or str(error)
     return EdgevidError(f"{path}: cannot be written: {reason}", fix="check the folder and the free space")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,6 +1,4 @@
-"""An annotated overview of a video: frames in a grid with time, boxes, tags, and what was said under each
-row.
-"""
+"""An annotated overview of a video: a grid of frames with times, boxes and tags, and what was said below."""
 
 from __future__ import annotations
 
@@ -20,7 +18,6 @@ from edgevid.media.picture import scale_rgb
 _PAGE: Colour = (18, 21, 27)
 _CARD: Colour = (31, 36, 45)
 _INK: Colour = (236, 239, 244)
-_MUTED: Colour = (148, 158, 173)
 _BLACK: Colour = (0, 0, 0)
 _KIND_COLOUR: dict[Kind, Colour] = {
     "object": (94, 200, 255),
@@ -42,7 +39,8 @@ _MARGIN = 16
 _PADDING = 10
 _LINE = draw.text_height() + 6
 _TAG_LINES = 2  # per kind
-_SPEECH_LINES = 3
+_SPEECH_LINES = 3  # per utterance
+_STRIP_LINES = 8  # per row of frames
 _BULLET = 8
 
 
@@ -137,7 +135,7 @@ class _Row:
             room = width - 2 * _MARGIN - 3 * _PADDING - draw.text_width(stamp)
             parts = draw.wrap(f'"{spoken.label}"', room, most=_SPEECH_LINES)
             lines += [(stamp if i == 0 else "", part) for i, part in enumerate(parts)]
-        return lines
+        return lines if len(lines) <= _STRIP_LINES else [*lines[: _STRIP_LINES - 1], ("", "...")]
 
     def _draw_speech(self, canvas: Canvas, top: int) -> None:
         width = canvas.shape[1]

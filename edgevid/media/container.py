@@ -28,14 +28,12 @@ _HEAD_BYTES = 4096
 
 _REFUSED_FORMATS = frozenset(
     # open further files or addresses
-    "hls dash concat imf image2 image2pipe sdp rtsp rtp sap lavfi mlv vobsub webm_dash_manifest avisynth "
+    "hls dash concat imf image2pipe sdp rtsp rtp sap lavfi mlv vobsub webm_dash_manifest avisynth "
     "vapoursynth dvdvideo libopenmpt libgme svg_pipe "
     # text, and formats that would accept anything
     "tty ass srt webvtt lrc stl subviewer subviewer1 microdvd mpl2 mpsub jacosub sami realtext pjs vplayer "
     "aqtitle scc mcc sbg tedcaptions ffmetadata txd bin xbin adf idf data rawvideo".split()
 )
-
-_MEDIA_ERRORS_FIX = "check that the file plays in a video player, or convert it to mp4"
 
 
 def check_pixels(name: str, width: int, height: int, limits: MediaLimits) -> None:
@@ -98,8 +96,7 @@ def _allowed_formats() -> str:
             continue
         if form.is_input and not form.no_file and name not in _REFUSED_FORMATS:
             names.append(name)
-    # With pattern_type=none image2 reads exactly the file it is given; FFmpeg picks it for pictures by
-    # suffix.
+    # FFmpeg picks image2 for pictures by suffix; with pattern_type=none it reads the one file it is given.
     return ",".join([*names, "image2"])
 
 
@@ -127,6 +124,8 @@ def _check_file(path: Path, limits: MediaLimits) -> bytes:
 
 def _explain(path: Path, head: bytes, error: Exception | None) -> BadInputError:
     """What is wrong with a file FFmpeg would not open."""
+    from av.error import ExitError
+
     if head.startswith((b"#EXTM3U", b"ffconcat", b"v=0")) or b"<MPD" in head:
         return BadInputError(
             f"{path}: this is a playlist, not a video; playlists are not followed",
@@ -141,10 +140,11 @@ def _explain(path: Path, head: bytes, error: Exception | None) -> BadInputError:
         )
     if _is_text(head):
         return BadInputError(f"{path}: this is a text file, not a video", fix="name a video file")
-    if isinstance(error, TimeoutError) or type(error).__name__ == "ExitError":
+    if isinstance(error, ExitError | TimeoutError):
         return BadInputError(f"{path}: gave no answer in time", fix="check the disk or raise open_timeout_s")
     return BadInputError(
-        f"{path}: not a video, sound or picture file that can be read", fix=_MEDIA_ERRORS_FIX
+        f"{path}: not a video, sound or picture file that can be read",
+        fix="check that it plays in a video player, or convert it to mp4",
     )
 
 

@@ -159,7 +159,9 @@ class VideoWriter:
             raise UsageError(
                 f"a picture at {pts_ns} ns comes after a later one", fix="write in order of time"
             )
-        frame = self._to_yuv(VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"))
+        width, height = self._size
+        cut = np.ascontiguousarray(image[:height, :width])
+        frame = self._to_yuv(VideoFrame.from_ndarray(cut, format="rgb24"))
         frame.pts, frame.time_base = tick, Fraction(1, _TICKS_PER_S)
         self._mux(self._video, frame)
         self._last_tick, self._next_tick = tick, tick + round(_TICKS_PER_S / self._fps)
@@ -203,7 +205,7 @@ class VideoWriter:
         return _BT709 if self._size[1] >= _HD_LINES else _BT601
 
     def _to_yuv(self, frame: VideoFrame) -> VideoFrame:
-        """yuv420p in the matrix a reader would assume for this size, cut to the encoder's size."""
+        """yuv420p in the matrix a reader would assume for this size."""
         return self._scaler.reformat(
             frame,
             format="yuv420p",

@@ -94,13 +94,15 @@ def describe_file(uri: str, path: Path, reader: FileReader, first: VideoFrame | 
 
 def describe_sequence(uri: str, paths: tuple[Path, ...], *, fps: float, first: VideoFrame) -> SourceInfo:
     """Facts about a sequence of pictures shown at ``fps``."""
+    matrix = display_matrix(first)
+    width, height = (first.height, first.width) if matrix[0] == 0 else (first.width, first.height)
     return SourceInfo(
         uri=uri,
         kind="sequence",
         container="images",
         duration_s=len(paths) / fps,
-        width=first.width,
-        height=first.height,
+        width=width,
+        height=height,
         fps=fps,
         has_video=True,
         has_audio=False,
@@ -108,7 +110,7 @@ def describe_sequence(uri: str, paths: tuple[Path, ...], *, fps: float, first: V
         audio_codec=None,
         sample_rate=0,
         channels=0,
-        rotation=0,
+        rotation=clockwise_degrees(matrix),
         pixel_aspect=1.0,
         bytes=sum(p.stat().st_size for p in paths),
     )

@@ -59,9 +59,7 @@ class ReadPlan:
 
 @dataclass(slots=True)
 class ReadStats:
-    """Counts over all readings of a source: pictures decoded, damage skipped, timestamps and sound
-    repaired.
-    """
+    """Counts over all readings of a source: pictures decoded, damage skipped, times and sound repaired."""
 
     pictures: int = 0
     damaged: int = 0
@@ -113,9 +111,10 @@ class Passage:
         """Deliver what ``plan`` asks for. Errors: LimitError past the longest duration."""
         from av.audio.frame import AudioFrame
 
-        for track, wanted in (("video", self._plan.video), ("audio", self._plan.audio)):
-            if not wanted:
-                self._merge.advance(track, FOREVER_NS)  # type: ignore[arg-type]
+        if not self._plan.video:
+            self._merge.advance("video", FOREVER_NS)
+        if not self._plan.audio:
+            self._merge.advance("audio", FOREVER_NS)
         for frame in decoded:
             if isinstance(frame, AudioFrame):
                 self._on_sound(frame)

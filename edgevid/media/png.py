@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgevid.core.errors import UsageError
 from edgevid.core.limits import MediaLimits
-from edgevid.media.atomic import written_whole
+from edgevid.media.atomic import write_whole
 from edgevid.media.picture import PictureConverter
 from edgevid.media.sequence import read_picture
 
@@ -29,9 +29,7 @@ def read_image(
 
 def write_png(path: str | Path, image: npt.NDArray[np.uint8]) -> None:
     """Write uint8 [height, width, 3] RGB as PNG, atomically. Errors: UsageError for another shape or type."""
-    data = encode_png(image)
-    with written_whole(path) as part:
-        part.write_bytes(data)
+    write_whole(path, encode_png(image))
 
 
 def encode_png(image: npt.NDArray[np.uint8]) -> bytes:

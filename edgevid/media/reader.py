@@ -41,9 +41,7 @@ class Reader(Protocol):
     start_ns: int
 
     def decode(self, *, video: bool, audio: bool) -> Iterator[Decoded]:
-        """Decoded frames with ``pts`` and ``time_base``, on from where the reader stands; ends when
-        closed.
-        """
+        """Decoded frames on from where the reader stands; ends when closed."""
 
     def seek(self, time_ns: int) -> bool:
         """Go to a point at or before ``time_ns`` of source time; False when the source cannot."""
@@ -74,8 +72,8 @@ class FileReader:
     def open(cls, path: Path, *, limits: MediaLimits, threads: int, exact: bool) -> FileReader:
         """Open ``path``; decoders run on at most ``threads`` threads.
 
-        With ``exact`` False pictures nothing else refers to are not decoded: cheaper, for sampling at low
-        rates.
+        With ``exact`` False pictures nothing else refers to are not decoded, which is cheaper.
+
         Errors: BadInputError, LimitError.
         """
         container = open_container(path, limits=limits)

@@ -223,8 +223,7 @@ class Source:
 
 
 def list_sources(uri: str | Path) -> tuple[str, ...]:
-    """The sources ``uri`` stands for: itself, or each video and sound file of a folder or glob, in natural
-    order.
+    """The sources ``uri`` stands for: itself, or each video and sound file of a folder, in natural order.
 
     Errors: BadInputError when it names nothing; UsageError, MissingPartError as ``parse_uri`` and
     ``list_files``.

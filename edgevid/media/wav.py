@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import wave
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from edgevid.core.errors import BadInputError
 from edgevid.core.limits import MediaLimits
-from edgevid.media.atomic import written_whole
+from edgevid.media.atomic import write_whole
 from edgevid.media.source import open_source
 
 _DEFAULT_LIMITS = MediaLimits(max_duration_s=4 * 3600.0)
@@ -37,8 +38,10 @@ def read_audio(
 def write_wav(path: str | Path, samples: npt.NDArray[np.float32], *, sample_rate: int) -> None:
     """Write float32 [samples] in [-1, 1] as 16-bit mono WAV, atomically; values outside are clipped."""
     scaled = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2")
-    with written_whole(path) as part, wave.open(str(part), "wb") as file:
+    contents = io.BytesIO()
+    with wave.open(contents, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate)
         file.writeframes(scaled.tobytes())
+    write_whole(path, contents.getvalue())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -91,6 +93,50 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         VideoWriter(tmp_path / "no" / "out.mp4", width=16, height=16, fps=25),
     ):
         pass
+
+
+_FULL_DISK = """
+import resource, sys
+import numpy as np
+from edgevid.core.errors import EdgevidError
+from edgevid.media.encode import VideoWriter
+from edgevid.media.png import write_png
+from edgevid.media.wav import write_wav
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+refused = 0
+for attempt in ("png", "wav", "mp4", "mkv"):
+    path = f"{sys.argv[1]}/out.{attempt}"
+    try:
+        if attempt == "png":
+            write_png(path, noise)
+        elif attempt == "wav":
+            write_wav(path, np.zeros(50_000, dtype=np.float32), sample_rate=16000)
+        else:
+            with VideoWriter(path, width=128, height=128, fps=25, video_codec="mpeg4") as writer:
+                for _ in range(60):
+                    writer.write(noise[::-1])
+                    writer.write(noise)
+    except EdgevidError as error:
+        assert path in str(error) and "cannot be written" in str(error), error
+        refused += 1
+print(refused)
+"""
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", _FULL_DISK, str(tmp_path)], capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == ["4"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_of_the_caller_are_not_taken_for_the_disks(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), VideoWriter(tmp_path / "o.mp4", width=16, height=16, fps=25):
+        raise FileNotFoundError("the caller's own")
 
 
 def test_wrong_uses(tmp_path: Path) -> None:
