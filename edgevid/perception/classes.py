@@ -62,8 +62,8 @@ class Classifier:
 class ClassesChannel:
     """The likeliest classes of each sampled frame, smoothed over time.
 
-    A running mean of posteriors (weight 1/2 for the newest) has to reach ``sure``: one odd frame says
-    nothing, and what stays in view becomes certain. A cut the mean lags behind by a frame or two.
+    A running mean of posteriors (weight 1/2 for the newest) has to reach ``sure``, so that one odd frame says
+    little; the newest has to reach half of it, so that a class ends with the scene that showed it.
     """
 
     kind: Kind = "class"
@@ -74,6 +74,10 @@ class ClassesChannel:
         self._sure = sure
         self._most = most
         self._mean: Floats | None = None
+
+    def reset(self) -> None:
+        """See ``VisualChannel``."""
+        self._mean = None
 
     def observe(self, frame: Frame, *, period_ns: int) -> list[Observation]:
         """At most ``most`` classes."""
@@ -91,7 +95,7 @@ class ClassesChannel:
                 wall_ns=frame.wall_ns,
             )
             for index in np.argsort(-mean)[: self._most]
-            if mean[index] >= self._sure
+            if mean[index] >= self._sure and posterior[index] >= self._sure / 2
         ]
 
 

@@ -38,6 +38,10 @@ class CutsChannel:
         self._before = 0.0
         self._pending: tuple[float, Frame] | None = None
 
+    def reset(self) -> None:
+        """See ``VisualChannel``."""
+        self._index, self._look, self._before, self._pending = None, None, 0.0, None
+
     def observe(self, frame: Frame, *, period_ns: int) -> list[Observation]:
         """At most one observation, at the time of the frame that began the new scene."""
         del period_ns  # a cut is a point in time

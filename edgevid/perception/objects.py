@@ -138,6 +138,10 @@ class ObjectsChannel:
         self._likely = likely
         self._before: list[Detection] = []
 
+    def reset(self) -> None:
+        """See ``VisualChannel``."""
+        self._before = []
+
     def observe(self, frame: Frame, *, period_ns: int) -> list[Observation]:
         """One observation per label, with the boxes of all its instances."""
         kept = [d for d in self._detector(frame.image) if d.score >= self._sure or self._stood(d)]

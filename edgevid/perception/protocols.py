@@ -30,6 +30,10 @@ class VisualChannel(Protocol):
         """
         ...
 
+    def reset(self) -> None:
+        """Another stream begins: forget the frames of this one."""
+        ...
+
 
 class AudioChannel(Protocol):
     """Listens to consecutive chunks of one stream; a result may come some chunks after its sound."""

@@ -140,6 +140,10 @@ class TextChannel:
         self._look: npt.NDArray[np.int16] | None = None
         self._lines: list[Line] = []
 
+    def reset(self) -> None:
+        """See ``VisualChannel``."""
+        self._look, self._lines = None, []
+
     def observe(self, frame: Frame, *, period_ns: int) -> list[Observation]:
         """One observation per line of text."""
         look = resize(frame.image, 72, 128).astype(np.int16)

@@ -224,6 +224,8 @@ class StreamSession:
         self._video_id = self.memory.add_video(
             info.uri, width=info.width, height=info.height, has_audio=info.has_audio, channels=self.channels
         )
+        for channel in (*self._glancing, *self._looking):
+            channel.reset()
         if self._follower is not None:
             self._follower.begin()
         self._watcher = Watcher(

@@ -11,9 +11,11 @@ from edgevid.stream.answer import hearing, intent, language, seeing
 from edgevid.stream.answer.closest import closest
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.labels import load_vocabulary
+from edgevid.stream.answer.mention import mentioned, nearest_seen
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.vocabulary import Vocabulary
 from edgevid.stream.answer.watched import Watched
+from edgevid.stream.answer.window import named_window
 
 if TYPE_CHECKING:
     from edgevid.models.store import ModelStore
@@ -56,9 +58,27 @@ class Answerer:
         if code != "en":
             return Reply(language.REFUSALS[code], (), "language")
         query = intent.parse(question, self.vocabulary)
+        window = named_window(question, watched.duration_ns)
+        if window is not None:
+            watched = watched.within(window)
         if query.intent == "unknown":
-            return closest(question, watched, self._store)
-        return self._dispatch(query, watched)
+            return mentioned(query.words, watched) or closest(question, watched, self._store)
+        return self._fall_back(query, watched, self._dispatch(query, watched))
+
+    def _fall_back(self, query: Query, watched: Watched, reply: Reply) -> Reply:
+        """Where nothing seen fits, what is said or written may; else name what comes nearest."""
+        unasked = reply.via == "which" and query.unknown and not query.subject
+        if reply.via not in ("cannot", "undetectable", "absent") and not unasked:
+            return reply
+        words = mentioned(query.words, watched)
+        if words is not None:
+            text = f"{reply.text} {words.text}" if reply.via == "cannot" else words.text
+            return Reply(text, words.evidence, f"{reply.via}+{words.via}")
+        if reply.via == "undetectable":
+            near = nearest_seen(" ".join(query.unknown), watched, self._store)
+            if near is not None:
+                return Reply(f"{reply.text[:-1]}; {near.text}.", near.evidence, "undetectable+near")
+        return reply
 
     def _dispatch(self, query: Query, watched: Watched) -> Reply:
         vocabulary = self.vocabulary
@@ -87,6 +107,8 @@ class Answerer:
                 return seeing.beside(query, watched, vocabulary, after=query.intent == "after")
             case "when":
                 return seeing.when(query, watched, vocabulary)
+            case "worn":
+                return seeing.worn(query, watched, vocabulary)
             case "presence":
                 return seeing.presence(query, watched, vocabulary)
             case _:

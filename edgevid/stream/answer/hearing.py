@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgevid.core.nouns import Evidence, Kind
 from edgevid.memory.memory import Row
+from edgevid.perception.speech import UNRECOGNISED
 from edgevid.stream.answer import lookup, phrasing, seeing
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.normal import stems
@@ -22,9 +23,15 @@ def said(query: Query, watched: Watched) -> Reply:
         return Reply("No: the video has no sound.", (), "said")
     if not watched.watched_for("speech"):
         return Reply("I did not listen for speech.", (), "said")
-    rows = watched.of("speech")
-    if not rows:
+    everything = watched.of("speech")
+    if not everything:
         return Reply("No speech was detected.", (), "said")
+    rows = [row for row in everything if row.observation.label != UNRECOGNISED]
+    if not rows:
+        spans = lookup.join(everything)
+        return Reply(
+            f"There is speech that I could not make out, {phrasing.intervals(spans)}.", spans, "said"
+        )
     if query.phrase:
         return _phrase(query, rows, "said")
     if query.wants == "when":
@@ -101,7 +108,7 @@ def summary(watched: Watched) -> Reply:
             evidence.append(first)
     cuts = watched.of("cut")
     if cuts:
-        parts.append(f"There are {phrasing.plural('cut', len(cuts))}.")
+        parts.append(f"The scene changes {phrasing.plural('time', len(cuts))}.")
     if not parts:
         return Reply("Nothing I know was detected.", (), "summary")
     return Reply(" ".join(parts), tuple(evidence), "summary")

@@ -9,6 +9,7 @@ from typing import Literal
 from edgevid.stream.answer import patterns
 from edgevid.stream.answer.normal import plain, stems
 from edgevid.stream.answer.vocabulary import Term, Vocabulary
+from edgevid.stream.answer.window import without_times
 
 Intent = Literal[
     "nothing",  # no question at all
@@ -23,6 +24,7 @@ Intent = Literal[
     "before",
     "after",
     "when",
+    "worn",  # clothes: only those that are labels
     "which",  # list what is there
     "presence",
     "summary",
@@ -44,6 +46,7 @@ class Query:
         order: "first" or "last" when the question asks for one end of the timeline.
         wants: what said, written, heard and cuts questions ask of their rows.
         attribute: for "cannot", what cannot be told.
+        number: how many of the subject the question speaks of ("when are there two people").
         words: the question's words, singular.
     """
 
@@ -54,11 +57,13 @@ class Query:
     order: Order | None = None
     wants: Wants = "which"
     attribute: str = ""
+    number: int | None = None
     words: tuple[str, ...] = field(default=(), repr=False)
 
 
 def parse(question: str, vocabulary: Vocabulary) -> Query:
     """Parse an English question. Never fails: what no rule understands is intent "unknown"."""
+    question = without_times(question)
     text = plain(question)
     words = tuple(stems(question))
     if not re.search(r"[^\W\d_]{2,}", text):
@@ -71,22 +76,34 @@ def parse(question: str, vocabulary: Vocabulary) -> Query:
         if at not in named and word not in patterns.FUNCTION_WORDS and len(word) > 1
     )
     base = Query(
-        "unknown", subject=subject, unknown=unknown, order=_order(text), wants=_wants(text), words=words
+        "unknown",
+        subject=subject,
+        unknown=unknown,
+        order=_order(text),
+        wants=_wants(text),
+        number=_number(text),
+        words=words,
     )
     return _classify(text, question, base)
 
 
 def _classify(text: str, question: str, base: Query) -> Query:
     phrase = _quoted(question)
+    if patterns.GESTURES.search(text):
+        return replace(base, intent="cannot", attribute="gestures")
     if patterns.SAID.search(text) and not patterns.SCREEN_SAYS.search(text):
         if patterns.WHO_SPEAKS.search(text):
             return replace(base, intent="cannot", attribute="who someone is")
         if re.search(r"\blanguage\b", text):
             return replace(base, intent="cannot", attribute="the language spoken")
         return replace(base, intent="said", phrase=phrase or _said_phrase(text))
+    if re.search(r"\b(written|writing|read|reads)\b", text):
+        return replace(base, intent="written", phrase=phrase)
     for pattern, attribute in patterns.ATTRIBUTES:
         if pattern.search(text):
             return replace(base, intent="cannot", attribute=attribute)
+    if patterns.CLOTHES.search(text):
+        return replace(base, intent="worn")
     if patterns.WRITTEN.search(text) and not patterns.ROAD_SIGN.search(text):
         return replace(base, intent="written", phrase=phrase)
     if patterns.CUTS.search(text) or patterns.CUTS_MORE.search(text):
@@ -135,6 +152,14 @@ def _wants(text: str) -> Wants:
     if patterns.STARTS_YES_NO.match(text) or re.search(r"\bany\b|\bis there\b", text):
         return "presence"
     return "which"
+
+
+def _number(text: str) -> int | None:
+    match = re.search(r"\b(?:only |just |exactly )?(one|two|three|four|five|six|\d+)\b", text)
+    if not match or re.search(r"\b(which|that|this|no|any|every) one\b|\bone of\b", text):
+        return None
+    names = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+    return names.get(match.group(1)) or int(match.group(1))
 
 
 def _quoted(question: str) -> str | None:

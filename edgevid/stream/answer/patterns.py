@@ -12,11 +12,16 @@ def _any(*listed: str) -> re.Pattern[str]:
 
 
 SAID = _any(
-    "say says said saying speak* spoke* talk* tell_us tells_us tell_them mention* utter* quote* narrat*",
-    "transcri* speech conversation dialog* voice_?over spoken pronounce* sentence* phrase* discuss*",
-    "announc* voice* monologue",
+    "use_the_word uses_the_word the_word say says said saying speak* spoke* talk* tell_us tells_us",
+    "tell_them mention* utter* quote* narrat* transcri* speech conversation dialog* voice_?over",
+    "spoken pronounce* sentence* phrase* discuss* announc* voice* monologue",
 )
-SCREEN_SAYS = _any("sign_says? text_says? caption_says? screen_says? title_says? card_says?")
+SCREEN_SAYS = re.compile(
+    r"\b(signs?|text|captions?|screens?|titles?|cards?|labels?|banners?|posters?|boards?|stickers?|letters)\b"
+    r".*\b(say|says|read|reads)\b"
+)
+CLOTHES = _any("wear* dressed outfit clothes clothing has_on")
+GESTURES = _any("sign_language signing gesture* his_hands her_hands their_hands")
 WRITTEN = _any(
     "written write* text* caption* title* subtitle* read reads sign signs letters? inscription labell?e?d?",
     "printed logo* intertitle* credits? words?_on banner poster plate",
@@ -28,8 +33,8 @@ HEARD = _any(
 CUTS = _any("cuts? scene_change* scene_cut* scene_transition* scenes shots camera_change* camera_switch*")
 CUTS_MORE = _any("camera_angle* edits? transitions?")
 HOW_LONG = _any("how_long duration how_much_time for_how_many_seconds for_how_many_minutes")
-HOW_MANY = _any("how_many number_of count how_much")
-SIDE = re.compile(r"\b(before|prior to|preceding|previous to)\b|\b(after|following|once|next)\b")
+HOW_MANY = _any("how_many number_of count how_much maximum at_once at_the_same_time at_one_time")
+SIDE = re.compile(r"\b(before|prior to|preceding|previous to)\b|\b(after|following|next)\b")
 SIDE_ASKS = _any("what which happens? comes? appears? see seen")
 WHEN = _any(
     "when what_time which_second which_minute which_moment which_part what_second what_moment what_point",
@@ -70,7 +75,7 @@ ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
         _any("happy sad angry smil* mood emotion* feel* afraid scared bored tired nervous friendly"),
         "feelings",
     ),
-    (_any("wear* dressed outfit hair* beard* moustache glasses shirt jacket"), "looks or clothes"),
+    (_any("hair* beard* moustache glasses shirt jacket hoodie dress shoes"), "looks or clothes"),
     (_any("how_old age young old gender male_or_female man_or_woman man_or_a_woman"), "age or gender"),
     (
         _any(
@@ -100,7 +105,8 @@ ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"\b(day or night|night or day|indoors? or outdoors?|sunny|raining outside)\b"),
         "the light or weather",
     ),
-    (_any("beautiful good bad nice better best favou?rite opinion funny"), "opinions"),
+    (_any("beautiful good bad nice better best favou?rite opinion funny tasty"), "opinions"),
+    (_any("cold hot warm wet dry heavy light expensive cheap soft smell* taste*"), "how things feel"),
 )
 
 # Words that carry no subject: what is left of a question without them and without known labels is "unknown".
@@ -126,7 +132,7 @@ FUNCTION_WORDS = frozenset(
 
 SAID_PHRASE = re.compile(
     r"\b(?:say|says|said|saying|mention|mentions|mentioned|mentioning|utter|discuss\w*"
-    r"|(?:speak|talk|talks|talking|speaking) (?:about|of)|word|phrase|sentence)\s+"
+    r"|(?:speak|talk|talks|talking|speaking) (?:about|of)|words?|phrase|sentence)\s+"
     r"(?:the word |the phrase |about |anything about |something about )?(.+)$"
 )
 SAID_PASSIVE = re.compile(
@@ -136,7 +142,7 @@ SAID_TAIL = re.compile(
     r"\b(in|during) (the|this) (video|clip|recording|speech|talk|audio)$|\b(said|spoken|mentioned|uttered)$"
 )
 NO_PHRASE = re.compile(
-    r"^(anything|something|in|at|to|on|by|first|last|next|after|before|when|that|here|there|during|again"
+    r"^(being|anything|something|in|at|to|on|by|first|last|next|after|before|when|that|here|there|during|again"
     r"|exactly|then|it|this|the|and|a lot|video|clip|out|loud|with|from|while|of|as|for|is|are|or)\b( .*)?$"
 )
 QUOTED = re.compile(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from edgevid.core.nouns import Evidence, Kind, TimeSpan
 from edgevid.memory.memory import Row
 from edgevid.stream.answer import lookup, phrasing
 from edgevid.stream.answer.intent import Order, Query
 from edgevid.stream.answer.lookup import Match
+from edgevid.stream.answer.normal import stems
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.answer.watched import Watched
@@ -34,6 +36,14 @@ def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     match = _match(query, watched)
     if match is None:
         return absent(query.subject[0], watched)
+    if query.number is not None:
+        exact = tuple(row for row in match.rows if row.observation.count == query.number)
+        if exact:
+            count = phrasing.plural(match.label, query.number)
+            spans = lookup.join(exact)
+            return Reply(
+                f"There {'is' if query.number == 1 else 'are'} {count} {_spans(spans)}.", spans, "when"
+            )
     name, verb = _named(query.subject[0], match), _verb(match)
     if query.order == "first":
         first = match.spans[0]
@@ -105,6 +115,17 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
         f"{_short(name)} ({phrasing.interval(e)})" for (name, _), e in zip(found, first_spans, strict=False)
     ]
     return Reply(f"{_capital(phrasing.conjunction(parts))}.", tuple(first_spans), "which")
+
+
+def worn(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
+    """What clothes are there? Only those that are labels of a detector."""
+    asked = [t for t in query.subject if "person" not in t.labels.get("object", ())]
+    if asked:
+        return presence(replace(query, subject=tuple(asked)), watched, vocabulary)
+    clothes = tuple(vocabulary.find(stems("clothes")))
+    if not clothes or _match(replace(query, subject=clothes), watched) is None:
+        return Reply("I cannot tell: few clothes are among what I detect, and none was found.", (), "cannot")
+    return which(replace(query, subject=clothes), watched)
 
 
 def beside(query: Query, watched: Watched, vocabulary: Vocabulary, *, after: bool) -> Reply:
@@ -185,6 +206,8 @@ def absent(term: Term, watched: Watched) -> Reply:
         return Reply(f"No: {missing}.", (), "absent")
     if set(channels) == {"sound"}:
         return Reply(f"No, {term.phrase} was not heard.", (), "absent")
+    if "person" in term.labels.get("object", ()):
+        return Reply("No, no person was detected.", (), "absent")
     return Reply(f"No, {phrasing.article(term.phrase)} was not detected.", (), "absent")
 
 

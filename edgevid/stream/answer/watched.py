@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from edgevid.core.nouns import Kind
+from edgevid.core.nouns import Kind, TimeSpan
 from edgevid.memory.memory import Memory, Row, VideoRow
 
 
@@ -21,6 +21,11 @@ class Watched:
         """All rows of the video."""
         return cls(memory.video(video_id), tuple(memory.rows(video_id)))
 
+    def within(self, window: TimeSpan) -> Watched:
+        """The rows that overlap ``window``."""
+        rows = (row for row in self.rows if _overlap(row.observation.span, window))
+        return replace(self, rows=tuple(rows))
+
     def of(self, *kinds: Kind) -> Sequence[Row]:
         """Rows of these channels."""
         return [row for row in self.rows if row.observation.kind in kinds]
@@ -34,3 +39,7 @@ class Watched:
     def watched_for(self, kind: Kind) -> bool:
         """Whether this channel ran (and, for sound, whether there was any to hear)."""
         return kind in self.video.channels and (self.video.has_audio or kind not in ("speech", "sound"))
+
+
+def _overlap(span: TimeSpan, window: TimeSpan) -> bool:
+    return span.start_ns < window.end_ns and window.start_ns < max(span.end_ns, span.start_ns + 1)
