@@ -1,4 +1,4 @@
-"""The TensorFlow.js converter: each operator against its definition, and the real graph against TensorFlow.js."""
+"""The TensorFlow.js converter: each operator by its definition, the real graph by TensorFlow.js."""
 
 from __future__ import annotations
 

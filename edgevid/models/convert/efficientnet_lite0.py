@@ -9,8 +9,9 @@ Le, "EfficientNet", arXiv 1905.11946, Lite variant: no squeeze-excite, ReLU6, st
 The graph:  images uint8 [n, 224, 224, 3] RGB -> (x - 127) / 128 -> 16 inverted residuals -> posterior
 float32 [n, 1000]
 
-Batch norm is folded into the convolutions; weights are float16, cast when the session is made. (int8 weights
-with a scale per channel halve the file but change the top class of one real frame in five.)
+Batch norm is folded into the convolutions; weights are float16, cast when the session is made. int8 weights
+with a scale per channel would halve the file, but of 134 real frames they change the top class of 17;
+float16 changes 1.
 """
 
 from __future__ import annotations
