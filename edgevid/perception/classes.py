@@ -69,7 +69,7 @@ class ClassesChannel:
     kind: Kind = "class"
     model_id = PACK
 
-    def __init__(self, classifier: Classifier, *, sure: float = 0.35, most: int = 2) -> None:
+    def __init__(self, classifier: Classifier, *, sure: float = 0.4, most: int = 2) -> None:
         self._classifier = classifier
         self._sure = sure
         self._most = most

@@ -54,9 +54,10 @@ def _read_weights(manifest: Sequence[Mapping[str, Any]], data: bytes) -> dict[st
     offset = 0
     for group in manifest:
         for spec in group["weights"]:
-            stored = np.dtype(spec.get("quantization", {}).get("dtype", spec["dtype"])).newbyteorder("<")
-            if stored not in (np.float16, np.float32, np.int32):
-                raise BadModelError(f"weight {spec['name']} is stored as {stored}, which is not covered")
+            kind = spec.get("quantization", {}).get("dtype", spec["dtype"])
+            if kind not in ("float16", "float32", "int32"):
+                raise BadModelError(f"weight {spec['name']} is stored as {kind}, which is not covered")
+            stored = np.dtype(kind).newbyteorder("<")
             count = math.prod(spec["shape"])
             if count < 0 or offset + count * stored.itemsize > len(data):
                 raise BadModelError("the weights file is shorter than the graph says")
