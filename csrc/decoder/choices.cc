@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "decoder/token_trie.h"
-#include "io/byte_reader.h"
+#include "io/quote.h"
 
 namespace ev::decoder {
 namespace {

@@ -26,8 +26,8 @@ class GrammarAutomaton {
 
   State start() const { return start_; }
   // kDead when no text goes on like this. Rules nested deeper than 512 count as dead ends. Throws
-  // Error(kInvalidArgument) when the grammar is so ambiguous that a state needs over 16384 steps to make, or when
-  // states take too much memory (limits in the .cc).
+  // Error(kInvalidArgument) when the grammar is so ambiguous that a state needs over 16384 steps to make, or
+  // when states take too much memory (limits in the .cc).
   State next(State state, uint8_t byte);
   bool may_end(State state) const { return at(state).may_end; }
   bool must_end(State state) const { return at(state).configurations.empty(); }

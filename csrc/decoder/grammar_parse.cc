@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "decoder/utf8.h"
-#include "io/byte_reader.h"
+#include "io/quote.h"
 
 namespace ev::decoder {
 namespace {

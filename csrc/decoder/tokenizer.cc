@@ -5,7 +5,7 @@
 #include "decoder/token_trie.h"
 #include "decoder/tokenizer_bpe.h"
 #include "decoder/tokenizer_spm.h"
-#include "io/byte_reader.h"
+#include "io/quote.h"
 
 namespace ev::decoder {
 namespace {

@@ -4,7 +4,7 @@
 #include <queue>
 
 #include "decoder/utf8.h"
-#include "io/byte_reader.h"
+#include "io/quote.h"
 
 namespace ev::decoder {
 namespace {

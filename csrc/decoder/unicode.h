@@ -8,7 +8,7 @@ namespace ev::decoder {
 
 enum class CharClass : uint8_t { kOther = 0, kLetter = 1, kNumber = 2, kSpace = 3, kPunctuation = 4 };
 
-// Unicode 15.1; kOther for anything above U+10FFFF.
+// Unicode 15.1, as in llama.cpp's own tables; kOther for anything above U+10FFFF.
 CharClass char_class(uint32_t code_point);
 
 // The table: first code point of each range << 3 | its class, ascending (unicode_data.cc, made by

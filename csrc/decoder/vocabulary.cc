@@ -6,7 +6,7 @@
 #include <cstdio>
 
 #include "decoder/utf8.h"
-#include "io/byte_reader.h"
+#include "io/quote.h"
 
 namespace ev::decoder {
 namespace {

@@ -98,7 +98,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (fuzz::view(data, size).substr(0, 4) == "GGUF") {
     fuzz::allow_refusal([&] { check_file(data, size); });
   } else {
-    check_text(fuzz::view(data, size));
+    check_text(fuzz::view(data, size).substr(0, 1024));  // longer text repeats itself
   }
   return 0;
 }

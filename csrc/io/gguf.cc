@@ -9,7 +9,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "io/byte_reader.h"
+#include "io/quote.h"
 
 namespace ev::io {
 namespace {

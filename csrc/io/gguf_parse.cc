@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "io/byte_reader.h"
 #include "io/gguf.h"
+#include "io/quote.h"
 
 namespace ev::io {
 namespace {

@@ -10,7 +10,8 @@ Maker = Callable[[random.Random], str]
 WORDS = (
     "the of and to in is that it was for on with as at by from are this be or have not a I you he she they "
     "we an dog video frame camera street bicycle seventeen weather answering international "
-    "counterrevolutionary antidisestablishmentarianism naïve façade Zürich São señor coöperate Ångström Überraschung don't can't"
+    "counterrevolutionary antidisestablishmentarianism naïve façade Zürich São señor coöperate "
+    "Ångström Überraschung don't can't"
 ).split()
 CONTRACTIONS = (
     "'s",
