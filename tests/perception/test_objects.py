@@ -156,6 +156,16 @@ def test_a_weak_detection_counts_only_where_the_object_stood() -> None:
     assert labels_over_time(0.3, 0.5, 0.3, 0.3, 0.22, 0.3) == [[], car, car, car, [], []]
 
 
+def test_another_stream_begins_without_memory() -> None:
+    answers = (heat_map((12, 10, CAR, score)) for score in (0.9, 0.3, 0.3))
+    channel = ObjectsChannel(ObjectDetector(Replay(*answers)))
+    frame = Frame(IMAGE, 0, 0)
+    assert len(channel.observe(frame, period_ns=1)) == 1
+    assert len(channel.observe(frame, period_ns=1)) == 1
+    channel.reset()
+    assert channel.observe(frame, period_ns=1) == []
+
+
 def test_one_row_per_label_with_all_its_boxes() -> None:
     heat = heat_map((12, 4, CAR, 0.5), (12, 20, CAR, 0.8), (20, 4, DOG, 0.6))
     channel = ObjectsChannel(ObjectDetector(Replay(heat)))

@@ -2,8 +2,8 @@
 
     python -m edgevid.models.convert.imagenet_labels TIMM.whl OUT.tsv
 
-The PyPI wheel ``timm`` (Apache-2.0; 1.0.31 was used) lists the WordNet 3.0 ids of the classes in order and the
-lemmas of each id; both lists are joined into lines ``wnid <tab> lemma, synonym, ...``.
+The PyPI wheel ``timm`` (Apache-2.0; 1.0.31 was used) lists the WordNet 3.0 ids of the classes in order and
+the lemmas of each id; both lists are joined into lines ``wnid <tab> lemma, synonym, ...``.
 """
 
 from __future__ import annotations
