@@ -45,7 +45,7 @@ def _native() -> Iterator[Finding]:
 
 
 def _libraries() -> Iterator[Finding]:
-    for name in ("numpy", "av", "onnxruntime", "msgspec", "soxr"):
+    for name in ("numpy", "av", "onnxruntime", "soxr"):
         try:
             yield Finding(name, "ok", metadata.version(name))
         except metadata.PackageNotFoundError:
