@@ -10,6 +10,8 @@
 namespace ev::decoder {
 namespace {
 
+constexpr size_t kMaxText = 1u << 30;  // positions are 32 bits wide
+
 struct PreTokenizer {
   const char* name;  // tokenizer.ggml.pre
   SplitRule rule;
@@ -120,6 +122,7 @@ std::vector<Tokenizer::Fragment> Tokenizer::split_special(std::string_view text,
 }
 
 std::vector<TokenId> Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+  if (text.size() > kMaxText) throw Error(ErrorCode::kInvalidArgument, "the text is over 1 GiB");
   std::vector<TokenId> ids;
   if (options.add_special && add_bos_) ids.push_back(vocabulary_->bos());
   bool after_special = true;

@@ -46,7 +46,8 @@ class Tokenizer {
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
-  // Bytes that the vocabulary cannot spell at all are left out, as llama.cpp leaves them out.
+  // Bytes that the vocabulary cannot spell at all are left out, as llama.cpp leaves them out. Throws
+  // Error(kInvalidArgument) for text over 1 GiB.
   std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options = {}) const;
 
   // The tokens' bytes, one after another. Control tokens such as <|im_end|> are left out unless `special`.

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
-#include <cstdio>
 
 #include "decoder/utf8.h"
 #include "io/quote.h"
@@ -78,10 +78,9 @@ std::string bytes_of_sentence_piece(const std::string& name) {
 
 // "<0xE2>" or one raw byte.
 std::string byte_of_byte_token(const std::string& name) {
-  unsigned value = 0;
-  char last = 0;
-  if (name.size() == 6 && std::sscanf(name.c_str(), "<0x%2X%c", &value, &last) == 2 && last == '>')
-    return std::string(1, static_cast<char>(value));
+  const auto is_hex = [&](size_t i) { return std::isxdigit(static_cast<unsigned char>(name[i])) != 0; };
+  if (name.size() == 6 && name.compare(0, 3, "<0x") == 0 && is_hex(3) && is_hex(4) && name[5] == '>')
+    return std::string(1, static_cast<char>(std::stoi(name.substr(3, 2), nullptr, 16)));
   if (name.size() == 1) return name;
   fail("the byte token " + io::quoted(name) + " is not of the form <0xE2>");
 }

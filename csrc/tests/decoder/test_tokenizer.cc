@@ -199,7 +199,8 @@ TEST(Tokenizer, RefusesBadVocabularies) {
   EXPECT_TRUE(says(with({"a", "a"}, {1, 1}), "'a' appears twice"));
   EXPECT_TRUE(says(with({"a", "b"}, {1}), "has 1 entries for 2 tokens"));
   EXPECT_TRUE(says(with({"a"}, {7}), "token type 7 is unknown"));
-  EXPECT_TRUE(says(with({"zz"}, {6}), "not of the form"));
+  for (const char* name : {"zz", "<0x-1>", "<0xG0>", "<0xAA]"})
+    EXPECT_TRUE(says(with({name}, {6}), "not of the form"));
   EXPECT_TRUE(says(with({std::string(4097, 'x')}, {1}), "too long"));
   EXPECT_TRUE(says(with({}, {}), "is empty"));
 }
