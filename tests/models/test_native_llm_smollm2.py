@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgevid.bench.parity import agreement, log_softmax
 from edgevid.models.chat import Message, chat_tokens
 from edgevid.models.hashing import sha256_of
 from edgevid.models.native_llm import NativeLanguageModel
 from edgevid.models.store import ModelStore
-from tests.models.parity import agreement, log_softmax
 from tests.models.torch_llama import TorchLlama
 
 pytestmark = pytest.mark.packs

@@ -1,7 +1,8 @@
-"""How close two models' next-token distributions are."""
+"""How close two models' next-token distributions are, from what was recorded of one of them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,18 +14,18 @@ class Agreement(NamedTuple):
 
     Attributes:
         top1: share of positions where both have the same likeliest token.
-        kl: KL(reference || other) in nats, everything outside the reference's recorded tokens being one lump:
-            a lower bound of the full KL, by the log-sum inequality.
+        kl: KL(reference || other) in nats. Everything outside the reference's recorded tokens is one lump,
+            which makes it a lower bound of the full KL (log-sum inequality).
     """
 
     top1: float
     kl: float
 
 
-def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Log probabilities of logits [n, vocab]."""
     wide = logits.astype(np.float64)
-    return wide - np.logaddexp.reduce(wide, axis=1, keepdims=True)
+    return np.asarray(wide - np.logaddexp.reduce(wide, axis=1, keepdims=True))
 
 
 def agreement(
@@ -40,3 +41,9 @@ def agreement(
     q_rest = 1.0 - np.exp(q).sum(axis=1)
     kl = (np.exp(p) * (p - q)).sum(axis=1) + p_rest * np.log(p_rest / q_rest)
     return Agreement(float((logits.argmax(axis=1) == ids[:, 0]).mean()), float(kl.mean()))
+
+
+def recorded() -> dict[str, Any] | None:
+    """What tests/fixtures/record_llama_cpp.py recorded; None outside a source tree."""
+    path = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "llama_cpp_smollm2.npz"
+    return dict(np.load(path)) if path.is_file() else None
