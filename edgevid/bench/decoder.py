@@ -126,7 +126,7 @@ def _peers(path: Path, threads: int, context: int) -> tuple[dict[str, LlamaCppMo
 
 
 def _repacking_works(path: Path) -> bool:
-    """Whether llama.cpp survives rearranging its weights: with AMX, release 0.3.36 crashes on some machines."""
+    """Whether llama.cpp survives rearranging its weights: with AMX, release 0.3.36 may crash the process."""
     probe = (
         "import sys\n"
         "from edgevid.models.llama_cpp_llm import LlamaCppModel\n"
