@@ -46,6 +46,19 @@ bool better(double a_logit, TokenId a, double b_logit, TokenId b) {
   return a_logit != b_logit ? a_logit > b_logit : a < b;
 }
 
+// The first of the allowed tokens with the highest logit; kNoToken when none is above -Inf.
+TokenId highest(const float* logits, size_t n, const TokenMask* allowed) {
+  TokenId best = kNoToken;
+  float high = -std::numeric_limits<float>::infinity();
+  for (size_t i = 0; i < n; ++i) {
+    const auto id = static_cast<TokenId>(i);
+    if (!(logits[i] > high) || (allowed != nullptr && !allowed->test(id))) continue;  // NaN is above nothing
+    best = id;
+    high = logits[i];
+  }
+  return best;
+}
+
 }  // namespace
 
 Sampler::Sampler(const SamplerOptions& options) : options_(options), random_state_(0) {
@@ -71,22 +84,30 @@ uint32_t Sampler::next_random() {
 }
 
 TokenId Sampler::sample(const float* logits, size_t n, const TokenMask* allowed) {
-  collect(logits, n, allowed);
-  penalize_recent();
-  const TokenId token = options_.temperature == 0 ? best() : draw();
-  if (options_.repetition_window > 0) {
-    if (recent_.size() < static_cast<size_t>(options_.repetition_window)) recent_.push_back(token);
-    recent_[recent_next_] = token;
-    recent_next_ = (recent_next_ + 1) % static_cast<size_t>(options_.repetition_window);
+  require(allowed == nullptr || static_cast<size_t>(allowed->size()) == n,
+          "the mask is not of the size of the vocabulary");
+  const bool plain = options_.temperature == 0 && options_.repetition_penalty == 1;
+  TokenId token = plain ? highest(logits, n, allowed) : kNoToken;
+  if (token == kNoToken) {
+    collect(logits, n, allowed);
+    penalize_recent();
+    token = options_.temperature == 0 ? best() : draw();
   }
+  remember(token);
   return token;
+}
+
+void Sampler::remember(TokenId token) {
+  const auto window = static_cast<size_t>(options_.repetition_window);
+  if (window == 0) return;
+  if (recent_.size() < window) recent_.push_back(token);
+  recent_[recent_next_] = token;
+  recent_next_ = (recent_next_ + 1) % window;
 }
 
 // The tokens that can be chosen, by ascending id.
 void Sampler::collect(const float* logits, size_t n, const TokenMask* allowed) {
   constexpr float kInf = std::numeric_limits<float>::infinity();
-  require(allowed == nullptr || static_cast<size_t>(allowed->size()) == n,
-          "the mask is not of the size of the vocabulary");
   candidates_.clear();
   bool any_allowed = false;
   bool any_infinite = false;

@@ -39,6 +39,7 @@ class Sampler {
     TokenId id;
   };
   void collect(const float* logits, size_t n, const TokenMask* allowed);
+  void remember(TokenId token);
   void penalize_recent();
   TokenId best() const;
   TokenId draw();
