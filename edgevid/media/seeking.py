@@ -27,7 +27,9 @@ def seek_before(reader: Reader, start_ns: int, *, video: bool, audio: bool) -> I
         decoded = reader.decode(video=video, audio=audio)
         head = _until_main_track(decoded, video=video)
         first_ns = to_ns(head[-1].pts, head[-1].time_base) if head else None
-        if first_ns is not None and first_ns - reader.start_ns <= start_ns:
+        if first_ns is None or head[-1].is_corrupt:
+            continue  # a picture marked as key that needs earlier ones
+        if first_ns - reader.start_ns <= start_ns:
             return chain(head, decoded)
     return None
 
