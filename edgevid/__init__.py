@@ -1,3 +1,3 @@
-"""edgevid: video AI that runs on the device. Importing this package does no work; rooms are imported by name."""
+"""edgevid: video AI that runs on the device. Importing it does no work; rooms are imported by name."""
 
 __version__ = "0.1.0"

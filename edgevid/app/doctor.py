@@ -14,6 +14,7 @@ from typing import Literal
 import click
 
 from edgevid import __version__
+from edgevid.core.errors import MissingPartError
 
 State = Literal["ok", "optional", "missing", "untested"]
 
@@ -36,12 +37,14 @@ def _machine() -> Iterator[Finding]:
 
 
 def _native() -> Iterator[Finding]:
+    from edgevid.models.native_llm import native_library
+
     try:
-        from edgevid import _native
-    except ImportError as error:
-        yield Finding("native core", "missing", str(error), "pip install --force-reinstall edgevid")
+        kernels = native_library().isa()
+    except MissingPartError as error:
+        yield Finding("native core", "missing", error.message, error.fix)
         return
-    yield Finding("native core", "ok", f"edgevid {__version__}, kernels: {_native.isa()}")
+    yield Finding("native core", "ok", f"edgevid {__version__}, kernels: {kernels}")
 
 
 def _libraries() -> Iterator[Finding]:

@@ -42,7 +42,8 @@ def tokens(template: str | None, *messages: Message, **options: bool) -> list[in
     [
         (
             "{% ... '<|im_start|>' + role %}",
-            "B<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
+            "B<|im_start|>system\nBe brief.<|im_end|>\n"
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
         ),
         (
             "{{ '<|start_header_id|>' }}",
