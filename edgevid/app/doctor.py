@@ -37,7 +37,7 @@ def _machine() -> Iterator[Finding]:
 
 
 def _native() -> Iterator[Finding]:
-    from edgevid.models.native_llm import native_library
+    from edgevid.models.native import native_library
 
     try:
         kernels = native_library().isa()
