@@ -9,15 +9,28 @@ namespace {
 constexpr int kTileVectors = kTileTokens / 16;
 constexpr float kMinusInfinity = -__builtin_inff();
 
+// Memory to ask for while something else is computed: a decoded token reads every key and value once, and the
+// hardware's own prefetching stops at each page.
+struct Upcoming {
+  const char* at = nullptr;  // null: nothing
+  int lines = 0;             // of 64 bytes, per step of the computation
+
+  void ask(int64_t step) const {
+    if (at == nullptr) return;
+    for (int i = 0; i < lines; ++i) __builtin_prefetch(at + (step * lines + i) * 64, 0, 3);
+  }
+};
+
 // out[r, :] (+)= sum_j a[r, j] * b[j, :], kCols vectors wide; j ascending in one accumulator per output.
 template <int kRows, int kCols, class T>
 void multiply_block(const float* a, int64_t a_stride, const T* b, int64_t b_stride, int depth, float* out,
-                    int64_t out_stride, bool accumulate) {
+                    int64_t out_stride, bool accumulate, Upcoming upcoming) {
   F32 sums[kRows][kCols];
   for (int r = 0; r < kRows; ++r)
     for (int c = 0; c < kCols; ++c)
       sums[r][c] = accumulate ? load(out + r * out_stride + 16 * c) : splat(0.0f);
   for (int j = 0; j < depth; ++j) {
+    upcoming.ask(j);
     F32 row[kCols];
     for (int c = 0; c < kCols; ++c) row[c] = load(b + j * b_stride + 16 * c);
     for (int r = 0; r < kRows; ++r) {
@@ -32,18 +45,19 @@ void multiply_block(const float* a, int64_t a_stride, const T* b, int64_t b_stri
 // The same for at most kRows rows and any number of vectors.
 template <int kRows, class T>
 void multiply_rows(int rows, const float* a, int64_t a_stride, const T* b, int64_t b_stride, int depth,
-                   float* out, int64_t out_stride, int vectors, bool accumulate) {
+                   float* out, int64_t out_stride, int vectors, bool accumulate, Upcoming upcoming) {
   if constexpr (kRows > 1) {
     if (rows < kRows)
       return multiply_rows<kRows - 1>(rows, a, a_stride, b, b_stride, depth, out, out_stride, vectors,
-                                      accumulate);
+                                      accumulate, upcoming);
   }
   int c = 0;
   for (; c + kTileCols <= vectors; c += kTileCols)
     multiply_block<kRows, kTileCols>(a, a_stride, b + 16 * c, b_stride, depth, out + 16 * c, out_stride,
-                                     accumulate);
+                                     accumulate, c == 0 ? upcoming : Upcoming{});
   for (; c < vectors; ++c)
-    multiply_block<kRows, 1>(a, a_stride, b + 16 * c, b_stride, depth, out + 16 * c, out_stride, accumulate);
+    multiply_block<kRows, 1>(a, a_stride, b + 16 * c, b_stride, depth, out + 16 * c, out_stride, accumulate,
+                             Upcoming{});
 }
 
 float exp_one(float x) {
@@ -124,6 +138,16 @@ KvTile<T> locate_tile(const AttentionArgs& a, int64_t tile, const Scratch<T>& sc
   return {scratch.keys, kTileTokens, scratch.values};
 }
 
+// The next tile's keys, when they lie in one stretch; asked for while `steps` rows of values are added.
+template <class T>
+Upcoming upcoming_keys(const AttentionArgs& a, int64_t tile, int64_t tiles, int steps) {
+  if (tile >= tiles || a.page_size != kTileTokens) return {};
+  const TilePiece& piece = a.pieces[a.tile_begin[tile]];
+  const T* keys = static_cast<const T*>(piece.page) + a.k_offset;
+  const auto bytes = static_cast<int>(a.head_dim * kTileTokens * sizeof(T));
+  return {reinterpret_cast<const char*>(keys), bytes / 64 / steps};
+}
+
 template <class T>
 void load_queries(const AttentionArgs& a, const Scratch<T>& scratch) {
   float* to = scratch.queries;
@@ -166,39 +190,44 @@ void absorb_scores(float* scores, int visible, RowStates s, int64_t row, int v_s
 // row by row, so that nothing a row does not see can reach it, not even as 0 * NaN.
 template <class T>
 void add_values(const AttentionArgs& a, const float* weights, const KvTile<T>& tile, int64_t start,
-                RowStates s, int64_t first_row) {
+                RowStates s, int64_t first_row, Upcoming upcoming) {
   const int vectors = a.v_stride / 16;
   const int64_t rows = row_count(a);
   for (int64_t r0 = first_row; r0 < rows; r0 += kTileRows) {
     const int n = static_cast<int>(rows - r0 < kTileRows ? rows - r0 : kTileRows);
     const int common = visible_in_tile(a, r0, start);
     multiply_rows<kTileRows>(n, weights + r0 * kTileTokens, kTileTokens, tile.values, a.v_stride, common,
-                             s.values + r0 * a.v_stride, a.v_stride, vectors, true);
+                             s.values + r0 * a.v_stride, a.v_stride, vectors, true,
+                             r0 == first_row ? upcoming : Upcoming{});
     for (int64_t r = r0; r < r0 + n; ++r) {
       const int more = visible_in_tile(a, r, start) - common;
       if (more > 0)
         multiply_rows<1>(1, weights + r * kTileTokens + common, kTileTokens,
                          tile.values + int64_t{common} * a.v_stride, a.v_stride, more,
-                         s.values + r * a.v_stride, a.v_stride, vectors, true);
+                         s.values + r * a.v_stride, a.v_stride, vectors, true, Upcoming{});
     }
   }
 }
 
 template <class T>
-void attend_tile(const AttentionArgs& a, int64_t tile, const Scratch<T>& scratch, RowStates s) {
+void attend_tile(const AttentionArgs& a, int64_t tile, int64_t tiles, const Scratch<T>& scratch,
+                 RowStates s) {
   const int64_t start = tile * kTileTokens;
   const int64_t rows = row_count(a);
   const int64_t unseen = start + 1 - visible_tokens(a, 0);  // positions before the tile's first token
   const int64_t first_row = unseen > 0 ? unseen * a.group : 0;
   if (first_row >= rows) return;
   const KvTile<T> kv = locate_tile<T>(a, tile, scratch);
+  const Upcoming values_ahead{reinterpret_cast<const char*>(kv.values),
+                              static_cast<int>(kTileTokens * sizeof(T) / 64)};
   for (int64_t r = first_row; r < rows; r += kTileRows)
     multiply_rows<kTileRows>(static_cast<int>(rows - r < kTileRows ? rows - r : kTileRows),
                              scratch.queries + r * a.head_dim, a.head_dim, kv.keys, kv.key_stride, a.head_dim,
-                             scratch.scores + r * kTileTokens, kTileTokens, kTileVectors, false);
+                             scratch.scores + r * kTileTokens, kTileTokens, kTileVectors, false,
+                             r == first_row ? values_ahead : Upcoming{});
   for (int64_t r = first_row; r < rows; ++r)
     absorb_scores(scratch.scores + r * kTileTokens, visible_in_tile(a, r, start), s, r, a.v_stride);
-  add_values(a, scratch.scores, kv, start, s, first_row);
+  add_values(a, scratch.scores, kv, start, s, first_row, upcoming_keys<T>(a, tile + 1, tiles, kTileTokens));
 }
 
 template <class T>
@@ -212,7 +241,7 @@ void partial_of_type(const AttentionArgs& a, int64_t partial, float* partial_out
   const int64_t tiles = (a.num_tokens + kTileTokens - 1) / kTileTokens;
   const int64_t begin = partial * a.tiles_per_partial;
   const int64_t end = begin + a.tiles_per_partial < tiles ? begin + a.tiles_per_partial : tiles;
-  for (int64_t tile = begin; tile < end; ++tile) attend_tile<T>(a, tile, scratch, s);
+  for (int64_t tile = begin; tile < end; ++tile) attend_tile<T>(a, tile, tiles, scratch, s);
 }
 
 }  // namespace
