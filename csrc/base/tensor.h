@@ -20,17 +20,16 @@ struct MatrixRef {
   MatrixRef(T* data_in, int64_t rows_in, int64_t cols_in, int64_t stride_in)
       : data(data_in), rows(rows_in), cols(cols_in), stride(stride_in) {}
 
+  // A view of mutable elements is also one of constant elements.
+  template <class U, class = std::enable_if_t<std::is_same_v<const U, T>>>
+  MatrixRef(const MatrixRef<U>& m) : MatrixRef(m.data, m.rows, m.cols, m.stride) {}
+
   T* row(int64_t i) const { return data + i * stride; }
 
   // The columns [first, first + count) of every row.
   MatrixRef columns(int64_t first, int64_t count) const { return {data + first, rows, count, stride}; }
   // The rows [first, first + count).
   MatrixRef slice(int64_t first, int64_t count) const { return {row(first), count, cols, stride}; }
-
-  template <class U = T, class = std::enable_if_t<!std::is_const_v<U>>>
-  operator MatrixRef<const T>() const {
-    return {data, rows, cols, stride};
-  }
 };
 
 }  // namespace ev

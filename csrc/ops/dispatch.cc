@@ -49,6 +49,7 @@ void LinearInput::set(MatrixRef<const float> input, bool quantize, ThreadPool& p
   ensure_bytes<int32_t>(sums, 2 * blocks);
   const QuantizeArgs args{x.data,
                           x.stride,
+                          x.rows,
                           x.cols,
                           codes.as<int8_t>(),
                           scales.as<float>(),

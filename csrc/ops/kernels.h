@@ -23,8 +23,8 @@ enum class WeightKind : int32_t {
 
 struct QuantizeArgs {
   const float* x;  // [m, k], k a multiple of kBlockWidth
-  int64_t x_stride, k;
-  int8_t* codes;
+  int64_t x_stride, m, k;
+  int8_t* codes;  // these four in the order of ops/simd/row_tiles.h
   float* scales;
   float* scaled_sums;
   int32_t* sums;

@@ -1,6 +1,8 @@
-// Kernel of ops/linear.h, compiled per ISA. A micro-kernel keeps kRows rows of x against one panel of 16
-// weight rows and walks k once; weights stream from memory, unpacked once per kRows rows.
+// Kernel of ops/linear.h, compiled per ISA. A tile is a few rows of x against one or two panels of 16 weight
+// rows; it walks k once, with every sum in a register. Weights stream from memory and are unpacked once per
+// tile.
 #include "ops/kernels.h"
+#include "ops/simd/row_tiles.h"
 #include "ops/simd/vec.h"
 
 namespace ev::ops {
@@ -8,7 +10,8 @@ namespace {
 
 constexpr int64_t kNibbleBlockBytes = kPanelRows * kBlockWidth / 2;
 constexpr int64_t kByteBlockBytes = kPanelRows * kBlockWidth;
-constexpr int kGroups = 8;  // of 4 codes in a block
+constexpr int kGroups = 8;             // of 4 codes in a block
+constexpr int64_t kFetchAhead = 2048;  // bytes; past the page the hardware's prefetcher stops at
 
 struct Tile {
   int64_t panel, row;
@@ -30,106 +33,154 @@ void store_tile(const LinearArgs& a, Tile t, const F32 (&sums)[kRows]) {
   }
 }
 
+// The activations of a tile; advances block by block.
+template <int kRows>
+struct Activations {
+  const int8_t* codes;
+  const float* scales;
+  const float* scaled_sums;
+  const int32_t* sums;
+
+  Activations(const LinearArgs& a, int64_t row)
+      : codes(a.codes + row * a.blocks * kBlockWidth),
+        scales(a.x_scales + row * a.blocks),
+        scaled_sums(a.x_scaled_sums + row * a.blocks),
+        sums(a.x_sums + row * a.blocks * 2) {}
+
+  Codes group(int row, int at) const { return splat_codes(codes + row * kBlockWidth + at); }
+
+  void next_block() {
+    codes += kRows * kBlockWidth;
+    scales += kRows;
+    scaled_sums += kRows;
+    sums += kRows * 2;
+  }
+};
+
 // Scales in memory: d then m, 16 lanes each.
-template <int kRows, class Scale>
+template <int kRows, int kPanels, class Scale>
 void nibble_tile(const LinearArgs& a, Tile t) {
-  const uint8_t* w = static_cast<const uint8_t*>(a.weights) + t.panel * a.blocks * kNibbleBlockBytes;
-  const Scale* scale = static_cast<const Scale*>(a.scales) + t.panel * a.blocks * 2 * kPanelRows;
-  const int64_t padded_k = a.blocks * kBlockWidth;
-  const int8_t* x = a.codes + t.row * padded_k;
-  const float* x_scale = a.x_scales + t.row * a.blocks;
-  const float* x_sum = a.x_scaled_sums + t.row * a.blocks;
-  F32 sums[kRows];
-  for (F32& s : sums) s = splat(0.0f);
+  const int64_t panel_bytes = a.blocks * kNibbleBlockBytes;
+  const int64_t panel_scales = a.blocks * 2 * kPanelRows;
+  const uint8_t* w = static_cast<const uint8_t*>(a.weights) + t.panel * panel_bytes;
+  const Scale* scale = static_cast<const Scale*>(a.scales) + t.panel * panel_scales;
+  Activations<kRows> x(a, t.row);
+  F32 sums[kPanels][kRows];
+  for (auto& panel : sums)
+    for (F32& s : panel) s = splat(0.0f);
   for (int64_t b = 0; b < a.blocks; ++b) {
-    NibbleDot dots[kRows];
+    NibbleDot dots[kPanels][kRows];
     for (int g = 0; g < kGroups / 2; ++g) {
-      const Codes both = load_codes(w + 64 * g);
-      const Codes low = low_nibbles(both);
-      const Codes high = high_nibbles(both);
+      Codes low[kPanels];
+      Codes high[kPanels];
+      for (int p = 0; p < kPanels; ++p) {
+        const uint8_t* at = w + p * panel_bytes + 64 * g;
+        prefetch(at + kFetchAhead);
+        const Codes both = load_codes(at);
+        low[p] = low_nibbles(both);
+        high[p] = high_nibbles(both);
+      }
       for (int r = 0; r < kRows; ++r) {
-        dots[r].add(low, splat_codes(x + r * padded_k + 4 * g));
-        dots[r].add(high, splat_codes(x + r * padded_k + 16 + 4 * g));
+        const Codes x_low = x.group(r, 4 * g);
+        const Codes x_high = x.group(r, 16 + 4 * g);
+        for (int p = 0; p < kPanels; ++p) {
+          dots[p][r].add(low[p], x_low);
+          dots[p][r].add(high[p], x_high);
+        }
       }
     }
-    const F32 d = load(scale);
-    const F32 m = load(scale + kPanelRows);
-    for (int r = 0; r < kRows; ++r) {
-      sums[r] = fma(to_float(dots[r].total()), d * splat(x_scale[r * a.blocks + b]), sums[r]);
-      sums[r] = fma(m, splat(x_sum[r * a.blocks + b]), sums[r]);
+    for (int p = 0; p < kPanels; ++p) {
+      const F32 d = load(scale + p * panel_scales);
+      const F32 m = load(scale + p * panel_scales + kPanelRows);
+      for (int r = 0; r < kRows; ++r) {
+        sums[p][r] = fma(to_float(dots[p][r].total()), d * splat(x.scales[r]), sums[p][r]);
+        sums[p][r] = fma(m, splat(x.scaled_sums[r]), sums[p][r]);
+      }
     }
     w += kNibbleBlockBytes;
     scale += 2 * kPanelRows;
-    x += kBlockWidth;
+    x.next_block();
   }
-  store_tile<kRows>(a, t, sums);
+  for (int p = 0; p < kPanels; ++p) store_tile<kRows>(a, {t.panel + p, t.row}, sums[p]);
 }
 
 // kParts scales per block: one for all 32 codes, or one for each 16.
-template <int kRows, int kParts, class Scale>
+template <int kRows, int kPanels, int kParts, class Scale>
 void byte_tile(const LinearArgs& a, Tile t) {
-  const uint8_t* w = static_cast<const uint8_t*>(a.weights) + t.panel * a.blocks * kByteBlockBytes;
-  const Scale* scale = static_cast<const Scale*>(a.scales) + t.panel * a.blocks * kParts * kPanelRows;
-  const int64_t padded_k = a.blocks * kBlockWidth;
-  const int8_t* x = a.codes + t.row * padded_k;
-  const float* x_scale = a.x_scales + t.row * a.blocks;
-  const int32_t* x_sums = a.x_sums + t.row * a.blocks * 2;
-  F32 sums[kRows];
-  for (F32& s : sums) s = splat(0.0f);
+  constexpr int kPartGroups = kGroups / kParts;
+  const int64_t panel_bytes = a.blocks * kByteBlockBytes;
+  const int64_t panel_scales = a.blocks * kParts * kPanelRows;
+  const uint8_t* w = static_cast<const uint8_t*>(a.weights) + t.panel * panel_bytes;
+  const Scale* scale = static_cast<const Scale*>(a.scales) + t.panel * panel_scales;
+  Activations<kRows> x(a, t.row);
+  F32 sums[kPanels][kRows];
+  for (auto& panel : sums)
+    for (F32& s : panel) s = splat(0.0f);
   for (int64_t b = 0; b < a.blocks; ++b) {
     for (int part = 0; part < kParts; ++part) {
-      constexpr int kPartGroups = kGroups / kParts;
-      ByteDot dots[kRows];
-      for (int r = 0; r < kRows; ++r) {
-        const int32_t* halves = x_sums + (r * a.blocks + b) * 2;
-        dots[r].start(kParts == 1 ? halves[0] + halves[1] : halves[part]);
-      }
-      for (int g = part * kPartGroups; g < (part + 1) * kPartGroups; ++g) {
-        const Codes codes = load_codes(w + 64 * g);
-        for (int r = 0; r < kRows; ++r) dots[r].add(codes, splat_codes(x + r * padded_k + 4 * g));
-      }
-      const F32 d = load(scale + part * kPanelRows);
+      ByteDot dots[kPanels][kRows];
       for (int r = 0; r < kRows; ++r)
-        sums[r] = fma(to_float(dots[r].total()), d * splat(x_scale[r * a.blocks + b]), sums[r]);
+        for (auto& panel : dots)
+          panel[r].start(kParts == 1 ? x.sums[2 * r] + x.sums[2 * r + 1] : x.sums[2 * r + part]);
+      for (int g = part * kPartGroups; g < (part + 1) * kPartGroups; ++g) {
+        Codes codes[kPanels];
+        for (int p = 0; p < kPanels; ++p) {
+          prefetch(w + p * panel_bytes + 64 * g + kFetchAhead);
+          codes[p] = load_codes(w + p * panel_bytes + 64 * g);
+        }
+        for (int r = 0; r < kRows; ++r)
+          for (int p = 0; p < kPanels; ++p) dots[p][r].add(codes[p], x.group(r, 4 * g));
+      }
+      for (int p = 0; p < kPanels; ++p) {
+        const F32 d = load(scale + p * panel_scales + part * kPanelRows);
+        for (int r = 0; r < kRows; ++r)
+          sums[p][r] = fma(to_float(dots[p][r].total()), d * splat(x.scales[r]), sums[p][r]);
+      }
     }
     w += kByteBlockBytes;
     scale += kParts * kPanelRows;
-    x += kBlockWidth;
+    x.next_block();
   }
-  store_tile<kRows>(a, t, sums);
+  for (int p = 0; p < kPanels; ++p) store_tile<kRows>(a, {t.panel + p, t.row}, sums[p]);
 }
 
-template <int kRows, class Weight>
+template <int kRows, int kPanels, class Weight>
 void float_tile(const LinearArgs& a, Tile t) {
-  const Weight* w = static_cast<const Weight*>(a.weights) + t.panel * a.k * kPanelRows;
+  const int64_t panel_weights = a.k * kPanelRows;
+  const Weight* w = static_cast<const Weight*>(a.weights) + t.panel * panel_weights;
   const float* x = a.x + t.row * a.x_stride;
-  F32 sums[kRows];
-  for (F32& s : sums) s = splat(0.0f);
+  F32 sums[kPanels][kRows];
+  for (auto& panel : sums)
+    for (F32& s : panel) s = splat(0.0f);
   for (int64_t i = 0; i < a.k; ++i) {
-    const F32 weights = load(w + i * kPanelRows);
-    for (int r = 0; r < kRows; ++r) sums[r] = fma(splat(x[r * a.x_stride + i]), weights, sums[r]);
+    F32 weights[kPanels];
+    for (int p = 0; p < kPanels; ++p) weights[p] = load(w + p * panel_weights + i * kPanelRows);
+    for (int r = 0; r < kRows; ++r) {
+      const F32 factor = splat(x[r * a.x_stride + i]);
+      for (int p = 0; p < kPanels; ++p) sums[p][r] = fma(factor, weights[p], sums[p][r]);
+    }
   }
-  store_tile<kRows>(a, t, sums);
+  for (int p = 0; p < kPanels; ++p) store_tile<kRows>(a, {t.panel + p, t.row}, sums[p]);
 }
 
-template <int kRows>
+template <int kRows, int kPanels>
 void tile_of_kind(const LinearArgs& a, Tile t) {
   switch (a.kind) {
-    case WeightKind::kF32: return float_tile<kRows, float>(a, t);
-    case WeightKind::kF16: return float_tile<kRows, F16>(a, t);
-    case WeightKind::kBF16: return float_tile<kRows, BF16>(a, t);
-    case WeightKind::kNibbles: return nibble_tile<kRows, F16>(a, t);
-    case WeightKind::kNibblesWide: return nibble_tile<kRows, float>(a, t);
-    case WeightKind::kBytes: return byte_tile<kRows, 1, F16>(a, t);
-    case WeightKind::kBytesHalf: return byte_tile<kRows, 2, float>(a, t);
+    case WeightKind::kF32: return float_tile<kRows, kPanels, float>(a, t);
+    case WeightKind::kF16: return float_tile<kRows, kPanels, F16>(a, t);
+    case WeightKind::kBF16: return float_tile<kRows, kPanels, BF16>(a, t);
+    case WeightKind::kNibbles: return nibble_tile<kRows, kPanels, F16>(a, t);
+    case WeightKind::kNibblesWide: return nibble_tile<kRows, kPanels, float>(a, t);
+    case WeightKind::kBytes: return byte_tile<kRows, kPanels, 1, F16>(a, t);
+    case WeightKind::kBytesHalf: return byte_tile<kRows, kPanels, 2, float>(a, t);
   }
 }
 
-// Turns a run-time row count into a template argument.
-template <int kRows>
+// Turns a run-time number of rows into a template argument.
+template <int kRows, int kPanels>
 void tile_of_rows(const LinearArgs& a, Tile t, int64_t rows) {
-  if (rows == kRows) return tile_of_kind<kRows>(a, t);
-  if constexpr (kRows > 1) tile_of_rows<kRows - 1>(a, t, rows);
+  if (rows == kRows) return tile_of_kind<kRows, kPanels>(a, t);
+  if constexpr (kRows > 1) tile_of_rows<kRows - 1, kPanels>(a, t, rows);
 }
 
 }  // namespace
@@ -137,13 +188,18 @@ void tile_of_rows(const LinearArgs& a, Tile t, int64_t rows) {
 namespace EV_ISA {
 
 void linear(const LinearArgs& args, int64_t panel_begin, int64_t panel_end) {
-  // Rows are dealt evenly: 13 rows are 7 + 6, not 12 + 1.
-  const int64_t steps = (args.m + kDotRows - 1) / kDotRows;
-  for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-    for (int64_t s = 0; s < steps; ++s) {
-      const int64_t row = args.m * s / steps;
-      tile_of_rows<kDotRows>(args, {panel, row}, args.m * (s + 1) / steps - row);
+  const int64_t row_tiles = row_tile_count(args.m);
+  for (int64_t panel = panel_begin; panel < panel_end;) {
+    const bool together = panel + kDotPanels <= panel_end;
+    for (int64_t i = 0; i < row_tiles; ++i) {
+      const RowTile rows = row_tile(args.m, i);
+      if (together) {
+        tile_of_rows<kDotRows, kDotPanels>(args, {panel, rows.first}, rows.rows);
+      } else {
+        tile_of_rows<kDotRows, 1>(args, {panel, rows.first}, rows.rows);
+      }
     }
+    panel += together ? kDotPanels : 1;
   }
 }
 

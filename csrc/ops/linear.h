@@ -86,10 +86,11 @@ class LinearInput {
 
   MatrixRef<const float> x;
   bool has_codes = false;
-  AlignedBuffer codes;        // int8 [m, k]
-  AlignedBuffer scales;       // f32 [m, k / 32]
-  AlignedBuffer scaled_sums;  // f32 [m, k / 32]: scale * sum of the block's codes
-  AlignedBuffer sums;         // int32 [m, k / 16]: sum of each half block's codes
+  // Blocks of 32 activations, in the order the active ISA's kernel reads them (one row: in the order of k).
+  AlignedBuffer codes;        // int8, 32 per block
+  AlignedBuffer scales;       // f32, one per block
+  AlignedBuffer scaled_sums;  // f32, one per block: scale * sum of its codes
+  AlignedBuffer sums;         // int32, two per block: sum of each half's codes
 };
 
 // bias [w.rows()] may be null. Throws Error(kInvalidArgument) when shapes disagree or x lacks the codes w

@@ -1,5 +1,6 @@
 // Kernel of LinearInput (ops/linear.h), compiled per ISA: f32 activations -> int8 codes in blocks of 32.
 #include "ops/kernels.h"
+#include "ops/simd/row_tiles.h"
 #include "ops/simd/vec.h"
 
 namespace ev::ops {
@@ -39,10 +40,11 @@ namespace EV_ISA {
 void quantize(const QuantizeArgs& a, int64_t row_begin, int64_t row_end) {
   const int64_t blocks = a.k / kBlockWidth;
   for (int64_t row = row_begin; row < row_end; ++row) {
+    const RowTile tile = row_tile_of(a.m, row);
     const float* x = a.x + row * a.x_stride;
     for (int64_t b = 0; b < blocks; ++b) {
-      const Block out{a.codes + row * a.k + b * kBlockWidth, a.scales + row * blocks + b,
-                      a.scaled_sums + row * blocks + b, a.sums + (row * blocks + b) * 2};
+      const int64_t at = tile.first * blocks + b * tile.rows + row - tile.first;
+      const Block out{a.codes + at * kBlockWidth, a.scales + at, a.scaled_sums + at, a.sums + at * 2};
       quantize_block(load(x + b * kBlockWidth), load(x + b * kBlockWidth + 16), out);
     }
   }

@@ -75,15 +75,18 @@ Floats gather_rows(uint32_t type, const Bytes& rows, int64_t cols, const Ints& i
   return out;
 }
 
-std::tuple<py::array_t<int8_t>, Floats> quantize(const Floats& x, int threads) {
-  ThreadPool pool(threads);
-  ops::LinearInput input;
+// Row by row: only then are the codes in the order of k.
+std::tuple<py::array_t<int8_t>, Floats> quantize(const Floats& x) {
+  ThreadPool pool(1);
   const MatrixRef<const float> in = view(x);
-  input.set(in, true, pool);
   py::array_t<int8_t> codes({in.rows, in.cols});
   Floats scales = empty(in.rows, in.cols / 32);
-  std::copy_n(input.codes.as<int8_t>(), codes.size(), codes.mutable_data());
-  std::copy_n(input.scales.as<float>(), scales.size(), scales.mutable_data());
+  for (int64_t i = 0; i < in.rows; ++i) {
+    ops::LinearInput input;
+    input.set(in.slice(i, 1), true, pool);
+    std::copy_n(input.codes.as<int8_t>(), in.cols, codes.mutable_data() + i * in.cols);
+    std::copy_n(input.scales.as<float>(), in.cols / 32, scales.mutable_data() + i * (in.cols / 32));
+  }
   return {codes, scales};
 }
 
@@ -264,7 +267,7 @@ void bind_ops(py::module_& root) {
   m.def("dequantize", &dequantize, py::arg("type"), py::arg("rows"), py::arg("cols"));
   m.def("gather_rows", &gather_rows, py::arg("type"), py::arg("rows"), py::arg("cols"), py::arg("ids"),
         py::kw_only(), py::arg("threads") = 1);
-  m.def("quantize", &quantize, py::arg("x"), py::kw_only(), py::arg("threads") = 1);
+  m.def("quantize", &quantize, py::arg("x"));
   m.def("rms_norm", &rms_norm, py::arg("x"), py::arg("weight"), py::arg("eps"), py::kw_only(),
         py::arg("threads") = 1);
   m.def("add_rms_norm", &add_rms_norm, py::arg("x"), py::arg("delta"), py::arg("weight"), py::arg("eps"),

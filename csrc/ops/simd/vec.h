@@ -9,8 +9,8 @@
 //   NibbleDot, ByteDot        running dot products of weight codes and activation codes, per lane
 //
 // max(a, b) and min(a, b) give b when either is NaN or both are equal; fma(a, b, c) is a * b + c, fused where
-// the ISA can. kTileRows x kTileCols: the block of F32 accumulators that fits the registers; kDotRows:
-// likewise for dots.
+// the ISA can; prefetch(p) is a hint and p may lie anywhere. kTileRows x kTileCols is the block of F32
+// accumulators that fits the registers, kDotRows x kDotPanels the block of dots with their sums.
 #pragma once
 
 #include <cstdint>

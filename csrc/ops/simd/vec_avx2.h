@@ -8,7 +8,8 @@ namespace {
 
 constexpr int kTileRows = 6;
 constexpr int kTileCols = 1;
-constexpr int kDotRows = 3;
+constexpr int kDotRows = 4;
+constexpr int kDotPanels = 1;
 
 struct F32 {
   __m256 lo, hi;
@@ -20,6 +21,9 @@ struct Codes {
   __m256i lo, hi;
 };
 
+inline void prefetch(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
 inline __m256i load256(const void* p) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
 }

@@ -8,7 +8,8 @@ namespace {
 
 constexpr int kTileRows = 6;
 constexpr int kTileCols = 4;
-constexpr int kDotRows = 12;
+constexpr int kDotRows = 8;
+constexpr int kDotPanels = 2;
 
 struct F32 {
   __m512 v;
@@ -20,6 +21,9 @@ struct Codes {
   __m512i v;
 };
 
+inline void prefetch(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
 inline __mmask16 first_lanes(int n) {
   return static_cast<__mmask16>((1u << n) - 1u);
 }

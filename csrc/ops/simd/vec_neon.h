@@ -9,6 +9,7 @@ namespace {
 constexpr int kTileRows = 6;
 constexpr int kTileCols = 1;
 constexpr int kDotRows = 3;
+constexpr int kDotPanels = 1;
 
 struct F32 {
   float32x4_t q[4];
@@ -19,6 +20,10 @@ struct I32 {
 struct Codes {
   int8x16_t q[4];
 };
+
+inline void prefetch(const void* p) {
+  __builtin_prefetch(p);
+}
 
 template <class V, class Fn>
 inline V each(const Fn& fn) {

@@ -10,6 +10,7 @@ namespace {
 constexpr int kTileRows = 2;
 constexpr int kTileCols = 1;
 constexpr int kDotRows = 2;
+constexpr int kDotPanels = 1;
 
 struct F32 {
   float v[16];
@@ -20,6 +21,10 @@ struct I32 {
 struct Codes {
   int8_t v[64];
 };
+
+inline void prefetch(const void* p) {
+  __builtin_prefetch(p);
+}
 
 template <class V, class Fn>
 inline V each(const Fn& fn) {
