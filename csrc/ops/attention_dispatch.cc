@@ -12,7 +12,7 @@ namespace ev::ops {
 namespace {
 
 constexpr int kTilesPerPartial = 4;
-constexpr int kUnitRows = 24;  // (position, query head) rows that share one pass over the keys
+constexpr int kUnitRows = 32;  // (position, query head) rows that share one pass over the keys
 
 void require(bool ok, const char* what) {
   if (!ok) throw Error(ErrorCode::kInvalidArgument, what);
@@ -85,7 +85,7 @@ int64_t result_floats(const AttentionArgs& a) {
 size_t scratch_bytes(const AttentionArgs& a) {
   const int64_t floats = rows_of(a) * (a.head_dim + kTileTokens);
   const int64_t elements = int64_t{kTileTokens} * (a.head_dim + a.v_stride);
-  return static_cast<size_t>(floats * 4 + elements * (a.f32 ? 4 : 2));
+  return static_cast<size_t>(floats * 4 + elements * (a.f32 ? 4 : 2 + 4));
 }
 
 // Memory of the calling thread, kept from call to call.

@@ -106,11 +106,13 @@ struct Scratch {
   float* scores;   // [rows, 64], later the weights
   T* keys;         // [head_dim, 64]
   T* values;       // [64, v_stride]
+  float* wide;     // keys and values again
   Scratch(void* memory, const AttentionArgs& a)
       : queries(static_cast<float*>(memory)),
         scores(queries + row_count(a) * a.head_dim),
         keys(reinterpret_cast<T*>(scores + row_count(a) * kTileTokens)),
-        values(keys + int64_t{a.head_dim} * kTileTokens) {}
+        values(keys + int64_t{a.head_dim} * kTileTokens),
+        wide(reinterpret_cast<float*>(values + int64_t{kTileTokens} * a.v_stride)) {}
 };
 
 // A tile that lies in one page is read where it is (slots past its tokens hold anything and are never used);
@@ -136,6 +138,19 @@ KvTile<T> locate_tile(const AttentionArgs& a, int64_t tile, const Scratch<T>& sc
                 count * static_cast<size_t>(a.v_stride) * sizeof(T));
   }
   return {scratch.keys, kTileTokens, scratch.values};
+}
+
+// The tile in f32, for more rows than one pass of multiply_rows takes: converted once instead of by each
+// pass.
+template <class T>
+KvTile<float> widen_tile(const AttentionArgs& a, const KvTile<T>& tile, const Scratch<T>& scratch) {
+  float* keys = scratch.wide;
+  for (int d = 0; d < a.head_dim; ++d)
+    for (int t = 0; t < kTileTokens; t += 16)
+      store(keys + d * kTileTokens + t, load(tile.keys + d * tile.key_stride + t));
+  float* values = keys + int64_t{a.head_dim} * kTileTokens;
+  for (int i = 0; i < kTileTokens * a.v_stride; i += 16) store(values + i, load(tile.values + i));
+  return {keys, kTileTokens, values};
 }
 
 // The next tile's keys, when they lie in one stretch; asked for while `steps` rows of values are added.
@@ -210,24 +225,34 @@ void add_values(const AttentionArgs& a, const float* weights, const KvTile<T>& t
 }
 
 template <class T>
+void attend_keys(const AttentionArgs& a, const KvTile<T>& kv, int64_t start, float* scores,
+                 const float* queries, int64_t first_row, RowStates s, Upcoming values, Upcoming next_keys) {
+  const int64_t rows = row_count(a);
+  for (int64_t r = first_row; r < rows; r += kTileRows)
+    multiply_rows<kTileRows>(static_cast<int>(rows - r < kTileRows ? rows - r : kTileRows),
+                             queries + r * a.head_dim, a.head_dim, kv.keys, kv.key_stride, a.head_dim,
+                             scores + r * kTileTokens, kTileTokens, kTileVectors, false,
+                             r == first_row ? values : Upcoming{});
+  for (int64_t r = first_row; r < rows; ++r)
+    absorb_scores(scores + r * kTileTokens, visible_in_tile(a, r, start), s, r, a.v_stride);
+  add_values(a, scores, kv, start, s, first_row, next_keys);
+}
+
+template <class T>
 void attend_tile(const AttentionArgs& a, int64_t tile, int64_t tiles, const Scratch<T>& scratch,
                  RowStates s) {
   const int64_t start = tile * kTileTokens;
-  const int64_t rows = row_count(a);
   const int64_t unseen = start + 1 - visible_tokens(a, 0);  // positions before the tile's first token
   const int64_t first_row = unseen > 0 ? unseen * a.group : 0;
-  if (first_row >= rows) return;
+  if (first_row >= row_count(a)) return;
   const KvTile<T> kv = locate_tile<T>(a, tile, scratch);
-  const Upcoming values_ahead{reinterpret_cast<const char*>(kv.values),
-                              static_cast<int>(kTileTokens * sizeof(T) / 64)};
-  for (int64_t r = first_row; r < rows; r += kTileRows)
-    multiply_rows<kTileRows>(static_cast<int>(rows - r < kTileRows ? rows - r : kTileRows),
-                             scratch.queries + r * a.head_dim, a.head_dim, kv.keys, kv.key_stride, a.head_dim,
-                             scratch.scores + r * kTileTokens, kTileTokens, kTileVectors, false,
-                             r == first_row ? values_ahead : Upcoming{});
-  for (int64_t r = first_row; r < rows; ++r)
-    absorb_scores(scratch.scores + r * kTileTokens, visible_in_tile(a, r, start), s, r, a.v_stride);
-  add_values(a, scratch.scores, kv, start, s, first_row, upcoming_keys<T>(a, tile + 1, tiles, kTileTokens));
+  const Upcoming next_keys = upcoming_keys<T>(a, tile + 1, tiles, kTileTokens);
+  if (sizeof(T) < sizeof(float) && row_count(a) - first_row > kTileRows)
+    return attend_keys(a, widen_tile(a, kv, scratch), start, scratch.scores, scratch.queries, first_row, s,
+                       {}, next_keys);
+  const Upcoming values{reinterpret_cast<const char*>(kv.values),
+                        static_cast<int>(kTileTokens * sizeof(T) / 64)};
+  attend_keys(a, kv, start, scratch.scores, scratch.queries, first_row, s, values, next_keys);
 }
 
 template <class T>
