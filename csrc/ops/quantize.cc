@@ -6,8 +6,10 @@
 namespace ev::ops {
 namespace {
 
-// Below this the reciprocal would overflow; such a block counts as zero.
-constexpr float kSmallest = 1e-30f;
+// Between these the reciprocal of the largest magnitude is finite; a block below counts as zero, one above
+// holds an infinity or a NaN.
+constexpr int32_t kSmallestBits = 0x0da24260;  // 1e-30
+constexpr int32_t kInfinityBits = 0x7f800000;
 
 struct Block {
   int8_t* codes;
@@ -17,10 +19,10 @@ struct Block {
 };
 
 void quantize_block(F32 lo, F32 hi, Block out) {
-  const float largest = reduce_max(max(abs(lo), abs(hi)));
-  // 0 * x is NaN for x infinite or NaN, and max() may drop a NaN.
-  const float poison = reduce_add(lo * splat(0.0f) + hi * splat(0.0f));
-  const bool usable = largest > kSmallest && poison == 0.0f;
+  const int32_t largest_bits = reduce_max(max(magnitude_bits(lo), magnitude_bits(hi)));
+  float largest;
+  std::memcpy(&largest, &largest_bits, sizeof(largest));
+  const bool usable = largest_bits > kSmallestBits && largest_bits < kInfinityBits;
   const F32 inverse = splat(usable ? 127.0f / largest : 0.0f);
   const F32 zero = splat(0.0f);
   const I32 code_lo = round_to_int(usable ? lo * inverse : zero);
@@ -29,7 +31,7 @@ void quantize_block(F32 lo, F32 hi, Block out) {
   store_codes(out.codes + 16, code_hi);
   out.sums[0] = reduce_add(code_lo);
   out.sums[1] = reduce_add(code_hi);
-  *out.scale = largest / 127.0f + poison;
+  *out.scale = largest_bits < kInfinityBits ? largest / 127.0f : __builtin_nanf("");
   *out.scaled_sum = *out.scale * static_cast<float>(out.sums[0] + out.sums[1]);
 }
 

@@ -86,10 +86,6 @@ inline F32 max(F32 a, F32 b) {
 inline F32 min(F32 a, F32 b) {
   return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)};
 }
-inline F32 abs(F32 a) {
-  const __m256 sign = _mm256_set1_ps(-0.0f);
-  return {_mm256_andnot_ps(sign, a.lo), _mm256_andnot_ps(sign, a.hi)};
-}
 inline F32 zero_where_less(F32 a, F32 b, F32 x) {  // a < b ? 0 : x
   return {_mm256_and_ps(_mm256_cmp_ps(a.lo, b.lo, _CMP_NLT_UQ), x.lo),
           _mm256_and_ps(_mm256_cmp_ps(a.hi, b.hi, _CMP_NLT_UQ), x.hi)};
@@ -102,6 +98,14 @@ inline F32 merge_n(F32 a, F32 b, int n) {  // the first n lanes of a, the others
           _mm256_blendv_ps(b.hi, a.hi, _mm256_castsi256_ps(hi))};
 }
 
+inline I32 magnitude_bits(F32 a) {
+  const __m256i mask = _mm256_set1_epi32(0x7fffffff);
+  return {_mm256_and_si256(_mm256_castps_si256(a.lo), mask),
+          _mm256_and_si256(_mm256_castps_si256(a.hi), mask)};
+}
+inline I32 max(I32 a, I32 b) {
+  return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)};
+}
 inline I32 round_to_int(F32 a) {
   return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)};
 }
@@ -133,6 +137,12 @@ inline int32_t reduce_add(I32 a) {
   const __m128i s4 = _mm_add_epi32(_mm256_castsi256_si128(s8), _mm256_extracti128_si256(s8, 1));
   const __m128i s2 = _mm_add_epi32(s4, _mm_shuffle_epi32(s4, 0x4e));
   return _mm_cvtsi128_si32(_mm_add_epi32(s2, _mm_shuffle_epi32(s2, 0xb1)));
+}
+inline int32_t reduce_max(I32 a) {
+  const __m256i s8 = _mm256_max_epi32(a.lo, a.hi);
+  const __m128i s4 = _mm_max_epi32(_mm256_castsi256_si128(s8), _mm256_extracti128_si256(s8, 1));
+  const __m128i s2 = _mm_max_epi32(s4, _mm_shuffle_epi32(s4, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(s2, _mm_shuffle_epi32(s2, 0xb1)));
 }
 inline void store_codes(int8_t* p, I32 a) {
   const __m256i mixed = _mm256_packs_epi32(a.lo, a.hi);  // quarters 0 2 1 3

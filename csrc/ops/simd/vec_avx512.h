@@ -75,9 +75,6 @@ inline F32 max(F32 a, F32 b) {
 inline F32 min(F32 a, F32 b) {
   return {_mm512_min_ps(a.v, b.v)};
 }
-inline F32 abs(F32 a) {
-  return {_mm512_abs_ps(a.v)};
-}
 inline F32 zero_where_less(F32 a, F32 b, F32 x) {  // a < b ? 0 : x
   return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_NLT_UQ), x.v)};
 }
@@ -85,6 +82,12 @@ inline F32 merge_n(F32 a, F32 b, int n) {  // the first n lanes of a, the others
   return {_mm512_mask_mov_ps(b.v, first_lanes(n), a.v)};
 }
 
+inline I32 magnitude_bits(F32 a) {
+  return {_mm512_castps_si512(_mm512_abs_ps(a.v))};
+}
+inline I32 max(I32 a, I32 b) {
+  return {_mm512_max_epi32(a.v, b.v)};
+}
 inline I32 round_to_int(F32 a) {
   return {_mm512_cvtps_epi32(a.v)};
 }
@@ -116,6 +119,9 @@ inline float reduce_max(F32 a) {
 }
 inline int32_t reduce_add(I32 a) {
   return _mm512_reduce_add_epi32(a.v);
+}
+inline int32_t reduce_max(I32 a) {
+  return _mm512_reduce_max_epi32(a.v);
 }
 inline void store_codes(int8_t* p, I32 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(a.v));

@@ -85,9 +85,6 @@ inline F32 max(F32 a, F32 b) {
 inline F32 min(F32 a, F32 b) {
   return each<F32>([&](int i) { return vbslq_f32(vcltq_f32(a.q[i], b.q[i]), a.q[i], b.q[i]); });
 }
-inline F32 abs(F32 a) {
-  return each<F32>([&](int i) { return vabsq_f32(a.q[i]); });
-}
 inline F32 zero_where_less(F32 a, F32 b, F32 x) {  // a < b ? 0 : x
   return each<F32>([&](int i) { return vbslq_f32(vcltq_f32(a.q[i], b.q[i]), vdupq_n_f32(0.0f), x.q[i]); });
 }
@@ -97,6 +94,12 @@ inline F32 merge_n(F32 a, F32 b, int n) {  // the first n lanes of a, the others
   return each<F32>([&](int i) { return vbslq_f32(vcltq_s32(lane, vdupq_n_s32(n - 4 * i)), a.q[i], b.q[i]); });
 }
 
+inline I32 magnitude_bits(F32 a) {
+  return each<I32>([&](int i) { return vreinterpretq_s32_f32(vabsq_f32(a.q[i])); });
+}
+inline I32 max(I32 a, I32 b) {
+  return each<I32>([&](int i) { return vmaxq_s32(a.q[i], b.q[i]); });
+}
 inline I32 round_to_int(F32 a) {
   return each<I32>([&](int i) { return vcvtnq_s32_f32(a.q[i]); });
 }
@@ -123,6 +126,9 @@ inline float reduce_max(F32 a) {
 }
 inline int32_t reduce_add(I32 a) {
   return vaddvq_s32(vaddq_s32(vaddq_s32(a.q[0], a.q[2]), vaddq_s32(a.q[1], a.q[3])));
+}
+inline int32_t reduce_max(I32 a) {
+  return vmaxvq_s32(vmaxq_s32(vmaxq_s32(a.q[0], a.q[2]), vmaxq_s32(a.q[1], a.q[3])));
 }
 inline void store_codes(int8_t* p, I32 a) {
   const int16x8_t lo = vcombine_s16(vqmovn_s32(a.q[0]), vqmovn_s32(a.q[1]));

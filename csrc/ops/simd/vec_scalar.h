@@ -79,9 +79,6 @@ inline F32 max(F32 a, F32 b) {
 inline F32 min(F32 a, F32 b) {
   return each<F32>([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
 }
-inline F32 abs(F32 a) {
-  return each<F32>([&](int i) { return __builtin_fabsf(a.v[i]); });
-}
 inline F32 zero_where_less(F32 a, F32 b, F32 x) {  // a < b ? 0 : x
   return each<F32>([&](int i) { return a.v[i] < b.v[i] ? 0.0f : x.v[i]; });
 }
@@ -89,6 +86,12 @@ inline F32 merge_n(F32 a, F32 b, int n) {  // the first n lanes of a, the others
   return each<F32>([&](int i) { return i < n ? a.v[i] : b.v[i]; });
 }
 
+inline I32 magnitude_bits(F32 a) {
+  return each<I32>([&](int i) { return static_cast<int32_t>(bits_of(a.v[i]) & 0x7fffffffu); });
+}
+inline I32 max(I32 a, I32 b) {
+  return each<I32>([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
 // Half to even, by the float format itself: beyond 2^23 there are no fractions to keep. |a| < 2^22.
 inline I32 round_to_int(F32 a) {
   constexpr float kShift = 12582912.0f;  // 1.5 * 2^23
@@ -116,6 +119,11 @@ inline int32_t reduce_add(I32 a) {
   int32_t sum = 0;
   for (int i = 0; i < 16; ++i) sum += a.v[i];
   return sum;
+}
+inline int32_t reduce_max(I32 a) {
+  int32_t largest = a.v[0];
+  for (int i = 1; i < 16; ++i) largest = a.v[i] > largest ? a.v[i] : largest;
+  return largest;
 }
 inline void store_codes(int8_t* p, I32 a) {
   for (int i = 0; i < 16; ++i) p[i] = static_cast<int8_t>(a.v[i]);
