@@ -37,8 +37,9 @@ def agreement(
     highest = logits.max(axis=1, keepdims=True)
     total = highest + np.log(np.exp(logits - highest).sum(axis=1, keepdims=True, dtype=np.float64))
     q = np.take_along_axis(logits, ids, axis=1) - total
-    p_rest = 1.0 - np.exp(p).sum(axis=1)
-    q_rest = 1.0 - np.exp(q).sum(axis=1)
+    # 1 - sum loses all digits of a rest below rounding.
+    p_rest = np.maximum(1.0 - np.exp(p).sum(axis=1), 1e-9)
+    q_rest = np.maximum(1.0 - np.exp(q).sum(axis=1), 1e-9)
     kl = (np.exp(p) * (p - q)).sum(axis=1) + p_rest * np.log(p_rest / q_rest)
     return Agreement(float((logits.argmax(axis=1) == ids[:, 0]).mean()), float(kl.mean()))
 
