@@ -10,7 +10,9 @@ namespace {
 constexpr uint64_t kMaxDim = 1u << 20;
 constexpr uint64_t kMaxLayers = 1024;
 constexpr uint64_t kMaxHeadDim = 512;
-constexpr uint64_t kMaxContext = 1u << 27;
+constexpr uint64_t kMaxContext = 1u << 24;
+// Scratch memory grows with the widest row; no real model's is wider than this many times its embedding.
+constexpr uint64_t kMaxWidening = 32;
 
 [[noreturn]] void bad(const std::string& what) {
   throw Error(ErrorCode::kBadModel, what);
@@ -124,6 +126,9 @@ ModelConfig read_config(const io::GgufFile& file) {
   if (keys.size("rope.dimension_count", kMaxHeadDim, c.head_dim) != c.head_dim)
     unsupported("rotating only a part of each head is not supported");
   if (c.head_dim % 2 != 0) bad("head_dim is odd");
+
+  if (c.n_ff > kMaxWidening * c.hidden || c.q_dim() > kMaxWidening * c.hidden)
+    bad("feed_forward_length or the heads are out of proportion to embedding_length");
 
   c.rms_eps = static_cast<float>(keys.number("attention.layer_norm_rms_epsilon", 1e-5));
   if (c.rms_eps <= 0.0f || c.rms_eps >= 1.0f) bad("attention.layer_norm_rms_epsilon is outside (0, 1)");

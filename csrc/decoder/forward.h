@@ -34,7 +34,7 @@ class Forward {
   // positions follow cache.length(). Polls `limits` before each layer.
   void run(const kv::KvCache& cache, kv::Selection& selection, const RunLimits& limits);
 
-  // Logits of the last out.rows rows of the step that was run, [out.rows, vocab].
+  // Logits of the last out.rows rows of the step that was run, [out.rows, vocab]; once per step.
   void logits(MatrixRef<float> out);
 
  private:

@@ -28,12 +28,17 @@ KvCache::~KvCache() {
 
 std::unique_ptr<KvCache> KvCache::fork() const {
   auto copy = std::make_unique<KvCache>(pool_, window_, rotation_);
-  copy->pages_.assign(pages_.begin(), pages_.begin() + pages_for(kept()));
-  copy->unshifted_sinks_ = unshifted_sinks_;
+  const auto share = [this](const std::vector<PageId>& from, size_t count, std::vector<PageId>& to) {
+    to.reserve(count);
+    for (size_t i = 0; i < count; ++i) {
+      pool_->retain(from[i]);
+      to.push_back(from[i]);
+    }
+  };
+  share(pages_, pages_for(kept()), copy->pages_);
+  share(unshifted_sinks_, unshifted_sinks_.size(), copy->unshifted_sinks_);
   copy->length_ = length_;
   copy->evicted_ = evicted_;
-  for (const PageId id : copy->pages_) pool_->retain(id);
-  for (const PageId id : copy->unshifted_sinks_) pool_->retain(id);
   return copy;
 }
 

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -53,6 +54,11 @@ class PythonPoll {
   Clock::time_point asked_;
 };
 
+std::chrono::nanoseconds seconds(double s) {
+  constexpr double kLongest = 1e9;
+  return std::chrono::nanoseconds(s > 0 ? static_cast<int64_t>(std::min(s, kLongest) * 1e9) : 0);
+}
+
 LogitRows parse_rows(const std::string& logits) {
   if (logits == "last") return LogitRows::kLast;
   if (logits == "all") return LogitRows::kAll;
@@ -71,11 +77,10 @@ class SequenceHandle {
     const LogitRows which = parse_rows(logits);
     py::array_t<float> out({Sequence::rows_for(which, m), static_cast<int64_t>(vocab())});
     const MatrixRef<float> rows(out.mutable_data(), out.shape(0), out.shape(1));
-    auto poll = std::make_shared<PythonPoll>(std::move(cancel));
+    PythonPoll poll(std::move(cancel));
     RunLimits limits;
-    limits.poll = [poll_raw = poll.get()] { (*poll_raw)(); };
-    if (deadline_s)
-      limits.deadline = Clock::now() + std::chrono::nanoseconds(static_cast<int64_t>(*deadline_s * 1e9));
+    limits.poll = [&poll] { poll(); };
+    if (deadline_s) limits.deadline = Clock::now() + seconds(*deadline_s);
     use([&](Sequence& s) { append_to(s, which, rows, limits); });
     return out;
   }

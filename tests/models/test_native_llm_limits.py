@@ -161,6 +161,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("llama.attention.head_count_kv", 3, "not a multiple of the number of KV heads"),
         ("llama.attention.head_count_kv", 4, "attn_k.weight is"),
         ("llama.feed_forward_length", 63, "ffn_gate.weight is"),
+        ("llama.feed_forward_length", 1_000_000, "out of proportion"),
         ("llama.context_length", 0, "context_length is 0"),
         ("llama.rope.freq_base", 0.0, "freq_base must be above 1"),
         ("llama.rope.freq_base", float("nan"), "not a finite number"),
