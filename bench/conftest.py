@@ -20,7 +20,7 @@ def native() -> Any:
 
 @pytest.fixture
 def timed(benchmark: Any) -> Callable[..., None]:
-    """``timed(fn, work=n, unit="GMAC/s")``: runs ``fn``, reports ``work`` (in billions) over the least time."""
+    """``timed(fn, work=n, unit="GMAC/s")``: runs ``fn``, reports ``work`` (in billions) per second."""
 
     def run(fn: Callable[[], object], *, work: float, unit: str) -> None:
         benchmark(fn)

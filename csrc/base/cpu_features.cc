@@ -2,6 +2,10 @@
 
 #include <sched.h>
 
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <limits>
 #include <thread>
 
 #if defined(__x86_64__)
@@ -51,6 +55,16 @@ bool has_neon() {
 }
 #endif
 
+// The container's quota in whole CPUs, rounded up. The file reads "max 100000" or "150000 100000":
+// microseconds of CPU time, and of real time.
+int quota_cpus() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  double quota = 0;
+  double period = 0;
+  if (!(file >> quota >> period) || quota <= 0 || period <= 0) return std::numeric_limits<int>::max();
+  return static_cast<int>(std::min(std::ceil(quota / period), 1e6));
+}
+
 }  // namespace
 
 const char* isa_name(Isa isa) {
@@ -76,10 +90,10 @@ bool cpu_supports(Isa isa) {
 int usable_cpus() {
   cpu_set_t mask;
   CPU_ZERO(&mask);
+  int cpus = static_cast<int>(std::thread::hardware_concurrency());
   // Fails on machines with more CPUs than cpu_set_t holds; the hardware's count is then the best guess.
-  if (sched_getaffinity(0, sizeof(mask), &mask) == 0 && CPU_COUNT(&mask) > 0) return CPU_COUNT(&mask);
-  const unsigned all = std::thread::hardware_concurrency();
-  return all > 0 ? static_cast<int>(all) : 1;
+  if (sched_getaffinity(0, sizeof(mask), &mask) == 0) cpus = CPU_COUNT(&mask);
+  return std::max(1, std::min(cpus, quota_cpus()));
 }
 
 }  // namespace ev

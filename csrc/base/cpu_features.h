@@ -16,7 +16,8 @@ const char* isa_name(Isa isa);  // "scalar", "avx2", "avx512", "neon"
 // True when the CPU and the operating system run code compiled for `isa` (kScalar: always).
 bool cpu_supports(Isa isa);
 
-// CPUs in this process's affinity mask, at least 1.
+// CPUs this process may keep busy: those of its affinity mask, or fewer where a container's quota (cgroup v2)
+// allows less; at least 1.
 int usable_cpus();
 
 }  // namespace ev

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/cpu_features.h"
 #include "base/error.h"
@@ -11,8 +12,8 @@
 namespace ev {
 namespace {
 
-// Long enough to span the serial work between two loops and the gap between two tokens, short enough that an idle
-// pool is asleep before anybody could measure it.
+// Long enough to span the serial work between two loops and the gap between two tokens, short enough that an
+// idle pool is asleep before anybody could measure it.
 constexpr auto kSpin = std::chrono::microseconds(200);
 constexpr int kPausesPerClockRead = 64;
 constexpr int kRangesPerThread = 4;
@@ -60,7 +61,8 @@ ThreadPool::ThreadPool(int num_threads)
       owner_pid_(getpid()),
       wake_(std::make_unique<std::condition_variable>()) {
   if (num_threads_ < 1 || num_threads_ > kMaxThreads)
-    throw Error(ErrorCode::kInvalidArgument, "a thread pool takes 1 to " + std::to_string(kMaxThreads) + " threads");
+    throw Error(ErrorCode::kInvalidArgument,
+                "a thread pool takes 1 to " + std::to_string(kMaxThreads) + " threads");
   workers_.reserve(static_cast<size_t>(num_threads_ - 1));
   for (int i = 1; i < num_threads_; ++i) workers_.emplace_back(&ThreadPool::worker_main, this);
 }
@@ -93,15 +95,22 @@ void ThreadPool::run(int64_t n, int64_t grain, RangeFn call, const void* fn) {
   }
   const auto finished = [this, ranges] { return finished_.load(std::memory_order_acquire) == ranges; };
   while (!spin_until(finished)) std::this_thread::yield();
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 bool ThreadPool::run_one_range() {
   Ticket t{ticket_.load(std::memory_order_acquire)};
   do {
     if (!t.has_range()) return false;
-  } while (!ticket_.compare_exchange_weak(t.word, t.word + 1, std::memory_order_acq_rel, std::memory_order_acquire));
+  } while (!ticket_.compare_exchange_weak(t.word, t.word + 1, std::memory_order_acq_rel,
+                                          std::memory_order_acquire));
   in_range = true;
-  loop_.call(loop_.fn, loop_.n * t.next() / t.ranges(), loop_.n * (t.next() + 1) / t.ranges());
+  try {
+    loop_.call(loop_.fn, loop_.n * t.next() / t.ranges(), loop_.n * (t.next() + 1) / t.ranges());
+  } catch (...) {
+    const std::lock_guard<std::mutex> lock(error_mutex_);
+    if (!error_) error_ = std::current_exception();
+  }
   in_range = false;
   finished_.fetch_add(1, std::memory_order_release);
   return true;
@@ -119,7 +128,9 @@ void ThreadPool::worker_main() {
 }
 
 void ThreadPool::wake_sleepers() {
-  { const std::lock_guard<std::mutex> lock(sleep_mutex_); }  // a sleeper is now before its check or in its wait
+  {
+    const std::lock_guard<std::mutex> lock(sleep_mutex_);
+  }  // a sleeper is now before its check or in its wait
   wake_->notify_all();
 }
 

@@ -91,6 +91,19 @@ TEST(ThreadPool, RunsNestedLoopsInline) {
   EXPECT_EQ(sum.load(), 80);
 }
 
+TEST(ThreadPool, PassesExceptionsToTheCallerAndStaysUsable) {
+  ThreadPool pool(3);
+  for (int i = 0; i < 100; ++i) {
+    const auto fail = [](int64_t begin, int64_t) {
+      if (begin > 0) throw Error(ErrorCode::kInternal, "on purpose");
+    };
+    EXPECT_THROW(pool.parallel_for(10, 1, fail), Error);
+    std::atomic<int64_t> sum{0};
+    pool.parallel_for(10, 1, [&](int64_t begin, int64_t end) { sum += end - begin; });
+    EXPECT_EQ(sum.load(), 10);
+  }
+}
+
 TEST(ThreadPool, CostsNoCpuWhenIdle) {
   ThreadPool pool(4);
   pool.parallel_for(100, 1, [](int64_t, int64_t) {});
