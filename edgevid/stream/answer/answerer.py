@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgevid.core.nouns import Answer
 from edgevid.memory.memory import Memory
-from edgevid.stream.answer import hearing, intent, language, seeing
+from edgevid.stream.answer import hearing, intent, language, order, seeing
 from edgevid.stream.answer.closest import closest
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.labels import load_vocabulary
 from edgevid.stream.answer.mention import mentioned, nearest_seen
 from edgevid.stream.answer.reply import Reply
+from edgevid.stream.answer.router import nearest
 from edgevid.stream.answer.vocabulary import Vocabulary
 from edgevid.stream.answer.watched import Watched
-from edgevid.stream.answer.window import named_window
+from edgevid.stream.answer.window import named_part, named_window
 
 if TYPE_CHECKING:
     from edgevid.models.store import ModelStore
+
+
+# Questions that "at the start" and "at the end" restrict; for others they ask for the first or last thing.
+_IN_PARTS = frozenset({"how_many", "presence", "which", "summary", "where", "heard"})
 
 
 class Answerer:
@@ -59,10 +65,18 @@ class Answerer:
             return Reply(language.REFUSALS[code], (), "language")
         query = intent.parse(question, self.vocabulary)
         window = named_window(question, watched.duration_ns)
+        if window is None and query.intent in _IN_PARTS:
+            window = named_part(query.text, watched.duration_ns)
+            if window is not None:
+                query = replace(query, order=None)
         if window is not None:
             watched = watched.within(window)
         if query.intent == "unknown":
-            return mentioned(query.words, watched) or closest(question, watched, self._store)
+            found = mentioned(query.words, watched)
+            plainer = None if found is not None else nearest(question, self._store)
+            if plainer is None:
+                return found or closest(question, watched, self._store)
+            query = intent.parse(plainer, self.vocabulary)
         return self._fall_back(query, watched, self._dispatch(query, watched))
 
     def _fall_back(self, query: Query, watched: Watched, reply: Reply) -> Reply:
@@ -104,7 +118,13 @@ class Answerer:
             case "how_many":
                 return seeing.how_many(query, watched, vocabulary)
             case "before" | "after":
-                return seeing.beside(query, watched, vocabulary, after=query.intent == "after")
+                return order.beside(query, watched, vocabulary, after=query.intent == "after")
+            case "compare":
+                return order.compare(query, watched)
+            case "nobody":
+                return order.nobody(query, watched)
+            case "where":
+                return order.where(query, watched)
             case "when":
                 return seeing.when(query, watched, vocabulary)
             case "worn":

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgevid.core.errors import MissingPartError
 from edgevid.core.nouns import Evidence
 from edgevid.memory.memory import Row
 from edgevid.stream.answer import phrasing
 from edgevid.stream.answer.normal import stems
 from edgevid.stream.answer.reply import Reply
+from edgevid.stream.answer.similarity import embedder
 from edgevid.stream.answer.watched import Watched
 
 if TYPE_CHECKING:
@@ -48,11 +48,8 @@ def _similarities(question: str, labels: list[str], store: ModelStore) -> list[f
     """Cosine in text-vector space, or the share of the question's words without the pack."""
     if not labels:
         return []
-    try:
-        from edgevid.models.embed import TextEmbedder
-
-        embed = TextEmbedder(store)
-    except MissingPartError:
+    embed = embedder(store)
+    if embed is None:
         wanted = set(stems(question))
         return [len(wanted & set(stems(label))) / max(len(wanted), 1) for label in labels]
     vectors = embed([question, *labels])

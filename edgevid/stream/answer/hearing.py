@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from edgevid.core.nouns import Evidence, Kind
 from edgevid.memory.memory import Row
 from edgevid.perception.speech import UNRECOGNISED
-from edgevid.stream.answer import lookup, phrasing, seeing
+from edgevid.stream.answer import lookup, phrasing, seeing, speech
 from edgevid.stream.answer.intent import Query
-from edgevid.stream.answer.normal import stems
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.vocabulary import Vocabulary
 from edgevid.stream.answer.watched import Watched
@@ -19,6 +19,8 @@ _QUOTED = 1200  # characters of transcript in one answer
 
 def said(query: Query, watched: Watched) -> Reply:
     """What is said, whether, or when PHRASE is said?"""
+    if query.phrase and not watched.video.has_audio and watched.of("text"):
+        return speech.phrase(query, watched.of("text"), "on screen")
     if not watched.video.has_audio:
         return Reply("No: the video has no sound.", (), "said")
     if not watched.watched_for("speech"):
@@ -33,7 +35,14 @@ def said(query: Query, watched: Watched) -> Reply:
             f"There is speech that I could not make out, {phrasing.intervals(spans)}.", spans, "said"
         )
     if query.phrase:
-        return _phrase(query, rows, "said")
+        reply = speech.phrase(query, rows, "said")
+        shown = watched.of("text")
+        if reply.via.endswith("absent") and shown:
+            written_too = speech.phrase(query, shown, "on screen")
+            return reply if written_too.via.endswith("absent") else written_too
+        return reply
+    if query.order and (word := re.search(r"\bwords?\b", query.text)):
+        return speech.edge_words(query, rows, several=word.group() == "words")
     if query.wants == "when":
         return _times(query, rows, "Speech is heard")
     if query.wants == "how_long":
@@ -53,7 +62,7 @@ def written(query: Query, watched: Watched) -> Reply:
     if not rows:
         return Reply("No text was detected on screen.", (), "written")
     if query.phrase:
-        return _phrase(query, rows, "on screen")
+        return speech.phrase(query, rows, "on screen")
     if query.wants == "when":
         return _times(query, rows, "Text is on screen")
     return _quote(query, rows, "written")
@@ -67,6 +76,12 @@ def heard(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
         return Reply("I did not listen for sounds.", (), "heard")
     named = [term for term in query.subject if "sound" in term.labels]
     if not named:
+        if re.search(r"\b(quiet|silent|silence)\b", query.text):
+            return _silence(watched)
+        if set(query.unknown) <= {"sound", "noise", "audio", "soundtrack", "audible", "loud"}:
+            reply = seeing.which(Query("heard", order=query.order), watched, heard=True)
+            yes = query.wants == "presence" and bool(reply.evidence)
+            return Reply(f"Yes: {reply.text}", reply.evidence, "heard") if yes else reply
         if query.unknown and query.wants == "presence":
             return seeing.undetectable(query, vocabulary)
         return seeing.which(Query("heard", order=query.order), watched, heard=True)
@@ -74,7 +89,10 @@ def heard(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     if match is None:
         return seeing.absent(named[0], watched)
     name = match.label.split(",")[0]
-    if query.wants == "when" or query.order is not None:
+    if query.wants == "how_many":
+        count = phrasing.plural("time", len(match.spans))
+        return Reply(f"{name} is heard {count}: {phrasing.intervals(match.spans)}.", match.spans, "heard")
+    if query.wants == "when" or (query.order is not None and query.wants != "how_long"):
         return _times(query, match.rows, f"{name} is heard")
     if query.wants == "how_long":
         total = sum(e.span.end_ns - e.span.start_ns for e in match.spans)
@@ -82,6 +100,16 @@ def heard(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
         return Reply(text, match.spans, "heard")
     yes = "Yes: " if query.wants == "presence" else ""
     return Reply(f"{yes}{name} is heard {phrasing.intervals(match.spans)}.", match.spans, "heard")
+
+
+def _silence(watched: Watched) -> Reply:
+    rows = watched.of("sound", "speech")
+    if not rows:
+        return Reply("Yes: no sound was recognised.", (), "heard")
+    spans = lookup.join(rows)
+    names = list(dict.fromkeys(row.observation.label.split(",")[0] for row in watched.of("sound")))[:3]
+    heard_too = phrasing.conjunction(names) if names else "Speech"
+    return Reply(f"No: {heard_too} is heard {phrasing.intervals(spans)}.", spans, "heard")
 
 
 def summary(watched: Watched) -> Reply:
@@ -114,32 +142,12 @@ def summary(watched: Watched) -> Reply:
     return Reply(" ".join(parts), tuple(evidence), "summary")
 
 
-def _phrase(query: Query, rows: Sequence[Row], where: str) -> Reply:
-    wanted = stems(query.phrase or "")
-    hits = [row for row in rows if _holds(stems(row.observation.label), wanted)]
-    if not hits:
-        return Reply(
-            f'No, "{query.phrase}" was not {where if where != "on screen" else "seen on screen"}.', (), where
-        )
-    chosen = {"first": hits[:1], "last": hits[-1:]}.get(query.order or "", hits)
-    spans = [Evidence(row.observation.span, (row.id,)) for row in chosen]
-    quotes = [
-        f'"{r.observation.label}" {phrasing.interval(e)}' for r, e in zip(chosen[:3], spans, strict=False)
-    ]
-    yes = "Yes: " if query.wants == "presence" else ""
-    return Reply(f"{yes}{phrasing.conjunction(quotes)}.", tuple(spans[:3]), where)
-
-
-def _holds(have: list[str], wanted: list[str]) -> bool:
-    """Whether ``wanted`` occurs in ``have``: in sequence, or all its content words in any order."""
-    if not wanted:
-        return False
-    runs = (have[i : i + len(wanted)] for i in range(len(have) - len(wanted) + 1))
-    return any(run == wanted for run in runs) or (len(wanted) > 1 and set(wanted) <= set(have))
-
-
 def _times(query: Query, rows: Sequence[Row], lead: str) -> Reply:
     spans = lookup.join(rows)
+    if query.edge == "end" and query.order is None:
+        return Reply(f"{lead} until {phrasing.clock(spans[-1].span.end_ns)}.", spans[-1:], "when")
+    if query.edge == "start" and query.order is None:
+        return Reply(f"{lead} from {phrasing.clock(spans[0].span.start_ns)} on.", spans[:1], "when")
     if query.order == "first":
         text = f"{lead} first at {phrasing.clock(spans[0].span.start_ns)}."
         return Reply(text, spans[:1], "when")

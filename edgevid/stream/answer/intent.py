@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from edgevid.stream.answer import patterns
+from edgevid.stream.answer import patterns, phrases
 from edgevid.stream.answer.normal import plain, stems
 from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.answer.window import without_times
@@ -26,11 +26,15 @@ Intent = Literal[
     "when",
     "worn",  # clothes: only those that are labels
     "which",  # list what is there
+    "nobody",  # whether or when no person is there
+    "compare",  # which of two comes first
+    "where",  # which part of the picture
     "presence",
     "summary",
     "unknown",
 ]
 Order = Literal["first", "last"]
+Edge = Literal["start", "end"]
 Wants = Literal["when", "how_many", "how_long", "presence", "which"]
 
 
@@ -47,7 +51,10 @@ class Query:
         wants: what said, written, heard and cuts questions ask of their rows.
         attribute: for "cannot", what cannot be told.
         number: how many of the subject the question speaks of ("when are there two people").
+        edge: whether the question asks when the subject comes or when it goes.
+        people: what the vocabulary calls a person, for questions that only say "who" or "nobody".
         words: the question's words, singular.
+        text: the question in plain words.
     """
 
     intent: Intent
@@ -58,14 +65,19 @@ class Query:
     wants: Wants = "which"
     attribute: str = ""
     number: int | None = None
+    edge: Edge | None = None
+    people: tuple[Term, ...] = field(default=(), repr=False)
     words: tuple[str, ...] = field(default=(), repr=False)
+    text: str = field(default="", repr=False)
 
 
 def parse(question: str, vocabulary: Vocabulary) -> Query:
     """Parse an English question. Never fails: what no rule understands is intent "unknown"."""
     question = without_times(question)
     text = plain(question)
-    words = tuple(stems(question))
+    words = tuple(
+        word if word in patterns.FUNCTION_WORDS else vocabulary.corrected(word) for word in stems(text)
+    )
     if not re.search(r"[^\W\d_]{2,}", text):
         return Query("nothing", words=words)
     subject = tuple(vocabulary.find(words))
@@ -82,25 +94,42 @@ def parse(question: str, vocabulary: Vocabulary) -> Query:
         order=_order(text),
         wants=_wants(text),
         number=_number(text),
+        edge=_edge(text),
+        people=tuple(vocabulary.find(["person"])),
         words=words,
+        text=text,
     )
     return _classify(text, question, base)
 
 
 def _classify(text: str, question: str, base: Query) -> Query:
-    phrase = _quoted(question)
+    phrase = phrases.quoted(question)
+    bare = _without_names(patterns.QUOTED.sub(" ", text), base.subject)
     if patterns.GESTURES.search(text):
         return replace(base, intent="cannot", attribute="gestures")
-    if patterns.SAID.search(text) and not patterns.SCREEN_SAYS.search(text):
+    side = patterns.SIDE.search(text)
+    if side and (phrase or patterns.SAID.search(text)) and patterns.WHICH.search(text):
+        before = side.group(1) is not None
+        return replace(
+            base, intent="before" if before else "after", phrase=phrase or phrases.neighbour_phrase(text)
+        )
+    if patterns.WRITTEN_WORD.search(text):
+        return replace(base, intent="written", phrase=phrase or phrases.written_phrase(text))
+    if patterns.IS_THERE.match(text) and _first_is_sound(base):
+        return replace(base, intent="heard")
+    if _is_said(text, base):
         if patterns.WHO_SPEAKS.search(text):
             return replace(base, intent="cannot", attribute="who someone is")
-        if re.search(r"\blanguage\b", text):
+        if re.search(r"\blanguage\b|\baccent\b", text):
             return replace(base, intent="cannot", attribute="the language spoken")
-        return replace(base, intent="said", phrase=phrase or _said_phrase(text))
+        return replace(base, intent="said", phrase=phrase or phrases.spoken_phrase(text))
     if re.search(r"\b(written|writing|read|reads)\b", text):
         return replace(base, intent="written", phrase=phrase)
+    if patterns.WHO_IS_THERE.search(text):
+        people = replace(base, subject=base.subject or base.people)
+        return replace(people, intent="presence" if people.subject else "which")
     for pattern, attribute in patterns.ATTRIBUTES:
-        if pattern.search(text):
+        if pattern.search(bare):
             return replace(base, intent="cannot", attribute=attribute)
     if patterns.CLOTHES.search(text):
         return replace(base, intent="worn")
@@ -110,14 +139,46 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(base, intent="cuts")
     if patterns.LENGTH.search(text) and not base.subject:
         return replace(base, intent="length")
-    if patterns.HEARD.search(text):
+    if patterns.COMPARE.search(text) and len(base.subject) > 1:
+        return replace(base, intent="compare")
+    if patterns.HEARD.search(text) or _only_heard(base):
         return replace(base, intent="heard")
-    return replace(base, intent=_visual_intent(text))
+    if patterns.NOBODY.search(text):
+        return replace(base, intent="nobody")
+    return replace(base, intent=_visual_intent(text, base))
 
 
-def _visual_intent(text: str) -> Intent:
+def _is_said(text: str, base: Query) -> bool:
+    if not patterns.SAID.search(text) or patterns.SCREEN_SAYS.search(text):
+        return False
+    counts_people = patterns.HOW_MANY.search(text) and re.search(r"\b(speakers|people|persons)\b", text)
+    return not (counts_people and re.search(r"\b(seen?|visible|shown?|screen|picture|there)\b", text))
+
+
+def _only_heard(base: Query) -> bool:
+    return bool(base.subject) and all(
+        set(term.labels) == {"sound"} and not set(base.words[: term.position][-2:]) & {"on", "in", "at"}
+        for term in base.subject
+    )
+
+
+def _first_is_sound(base: Query) -> bool:
+    if not base.subject or patterns.SAID.search(base.subject[0].phrase):
+        return False
+    return set(base.subject[0].labels) == {"sound"}
+
+
+def _without_names(text: str, subject: tuple[Term, ...]) -> str:
+    """The text without labels of several words, so that a hot dog is not hot."""
+    for term in subject:
+        if " " in term.phrase:
+            text = re.sub(term.phrase.replace(" ", r"\w*[ -]") + r"\w*", " ", text)
+    return text
+
+
+def _visual_intent(text: str, base: Query) -> Intent:
     if patterns.HOW_LONG.search(text):
-        return "how_long"
+        return "when" if re.search(r"\b(until|till|before)\b", text) else "how_long"
     if patterns.HOW_MANY.search(text):
         return "how_many"
     side = patterns.SIDE.search(text)
@@ -127,13 +188,25 @@ def _visual_intent(text: str) -> Intent:
         return "when"
     if patterns.EDGE_TIME.search(text):
         return "when"
-    if patterns.SUMMARY.search(text) or patterns.ABOUT.search(text):
+    if patterns.WHERE.search(text) and base.subject:
+        return "where"
+    if patterns.LIST_KIND.search(text) and base.subject:
+        return "which"
+    if (patterns.SUMMARY.search(text) or patterns.ABOUT.search(text)) and not base.subject:
         return "summary"
     if patterns.STARTS_YES_NO.match(text) or patterns.ASKS_YES_NO.search(text):
         return "presence"
+    if patterns.SUMMARY.search(text):
+        return "summary" if not base.subject else "which"
     if patterns.WHICH.search(text):
         return "which"
-    return "unknown"
+    return "presence" if base.subject else "unknown"
+
+
+def _edge(text: str) -> Edge | None:
+    if patterns.GOES.search(text):
+        return "end"
+    return "start" if patterns.COMES.search(text) else None
 
 
 def _order(text: str) -> Order | None:
@@ -151,6 +224,8 @@ def _wants(text: str) -> Wants:
         return "when"
     if patterns.STARTS_YES_NO.match(text) or re.search(r"\bany\b|\bis there\b", text):
         return "presence"
+    if re.match(r"(some|any)(body|one|thing)\b", text):
+        return "presence"
     return "which"
 
 
@@ -160,19 +235,3 @@ def _number(text: str) -> int | None:
         return None
     names = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
     return names.get(match.group(1)) or int(match.group(1))
-
-
-def _quoted(question: str) -> str | None:
-    """Words in quotation marks."""
-    match = patterns.QUOTED.search(question)
-    return (match.group(1) or match.group(2)).strip() if match else None
-
-
-def _said_phrase(text: str) -> str | None:
-    """The words after "say" or "mention" when they are a phrase and not an adverb."""
-    match = patterns.SAID_PHRASE.search(text) or patterns.SAID_PASSIVE.search(text)
-    if not match:
-        return None
-    phrase = patterns.SAID_TAIL.sub("", match.group(1)).strip(' "')
-    phrase = re.sub(r"^(?:the|a|an) (?=\w)", "", phrase)
-    return None if not phrase or patterns.NO_PHRASE.match(phrase) else phrase

@@ -31,8 +31,12 @@ _WORDS: dict[str, frozenset[str]] = {
         " di e si vede sente dice qualcuno video con per del della dura".split()
     ),
     "pt": frozenset(
-        "o a os as um uma é são que quando onde quem qual quantos quantas há no na do da e se vê"
+        "o os um uma é são que quando onde quem qual quantos quantas há na da e se vê"
         " ouve diz alguém vídeo com para tem quanto dura".split()
+    ),
+    "nl": frozenset(
+        "de het een zijn wat wanneer wie waar welke hoe hoeveel lang er op van met en men ziet hoort zegt"
+        " iemand video duurt voor naar zien worden wordt".split()
     ),
 }
 
@@ -42,6 +46,10 @@ REFUSALS: dict[str, str] = {
     "fr": "Je ne comprends que les questions en anglais.",
     "it": "Capisco solo domande in inglese.",
     "pt": "Só entendo perguntas em inglês.",
+    "nl": "Ik begrijp alleen vragen in het Engels.",
+    "ru": "Я понимаю вопросы только на английском языке (I only understand English).",
+    "zh": "我只能理解英文问题 (I only understand English)。",
+    "ja": "英語の質問しか理解できません (I only understand questions in English)。",
     "other": "I only understand questions in English.",
 }
 
@@ -53,7 +61,7 @@ def detect(question: str) -> str:
     """
     letters = [c for c in question if c.isalpha()]
     if letters and sum(ord(c) > 0x24F for c in letters) > len(letters) / 2:
-        return "other"
+        return _script(letters)
     words = plain(question).split()
     if not words:
         return "en"
@@ -61,4 +69,13 @@ def detect(question: str) -> str:
     if any(mark in question for mark in "¿¡"):
         hits["es"] += 2
     best = max(hits, key=lambda code: hits[code])
-    return best if hits[best] > hits["en"] else "en"
+    foreign = hits[best] > hits["en"] and (hits[best] > 1 or len(words) < 3)
+    return best if foreign else "en"
+
+
+def _script(letters: list[str]) -> str:
+    if any("\u3040" <= c <= "\u30ff" for c in letters):
+        return "ja"
+    if any("\u4e00" <= c <= "\u9fff" for c in letters):
+        return "zh"
+    return "ru" if any("\u0400" <= c <= "\u04ff" for c in letters) else "other"

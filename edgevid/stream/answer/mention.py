@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgevid.core.errors import MissingPartError
 from edgevid.core.nouns import Evidence
 from edgevid.memory.memory import Row
 from edgevid.stream.answer import lookup, patterns, phrasing
 from edgevid.stream.answer.normal import stems
 from edgevid.stream.answer.reply import Reply
+from edgevid.stream.answer.similarity import embedder
 from edgevid.stream.answer.watched import Watched
 
 if TYPE_CHECKING:
@@ -47,12 +47,10 @@ def nearest_seen(phrase: str, watched: Watched, store: ModelStore) -> Reply | No
     labels = list(dict.fromkeys(row.observation.label for row in rows))
     if not labels:
         return None
-    try:
-        from edgevid.models.embed import TextEmbedder
-
-        vectors = TextEmbedder(store)([phrase, *(label.split(",")[0] for label in labels)])
-    except MissingPartError:
+    embed = embedder(store)
+    if embed is None:
         return None
+    vectors = embed([phrase, *(label.split(",")[0] for label in labels)])
     similar = vectors[1:] @ vectors[0]
     best = int(similar.argmax())
     if similar[best] < _NEAR:

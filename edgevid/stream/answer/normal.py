@@ -34,6 +34,21 @@ _CONTRACTIONS = {
     "vid": "video",
     "pls": "please",
     "u": "you",
+    "ppl": "people",
+    "pple": "people",
+    "sth": "something",
+    "sb": "somebody",
+    "when's": "when is",
+    "couldn't": "could not",
+    "haven't": "have not",
+    "hasn't": "has not",
+    "won't": "will not",
+    "nobody's": "nobody is",
+    "anybody's": "anybody is",
+    "anyone's": "anyone is",
+    "someone's": "someone is",
+    "somebody's": "somebody is",
+    "tv's": "tv",
 }
 _IRREGULAR = {
     "people": "person",
@@ -75,12 +90,23 @@ _IRREGULAR = {
 }
 
 
+# What people say before a question, or after it, that asks nothing.
+_POLITE = re.compile(
+    r"^(?:(?:hey|hi|hello|ok|okay|so|and|well|please|just|also|now|then) )+"
+    r"|^(?:(?:can|could|would|will) you (?:please )?(?:tell me|say|show me|let me know|check)|tell me"
+    r"|(?:i (?:want|would like|need) to know|do you (?:know|think|happen to know|remember)|i wonder|any idea))"
+    r"(?: if| whether)? (?=(?:is|are|was|were|do|does|did|there|what|which|who|when|where|how|at|the|a)\b)"
+    r"| (?:please|pls|thanks|thank you|right|yes|or not|at all)$"
+)
+
+
 def plain(text: str) -> str:
     """Lower case, accents kept, curly quotes straightened, contractions opened, single spaces."""
     text = unicodedata.normalize("NFKC", text).lower()
     text = text.replace("\u2019", "'").replace("\u2018", "'").replace("\u201c", '"').replace("\u201d", '"')
     words = re.findall(r"[\w'-]+|\"", text)
-    return " ".join(_CONTRACTIONS.get(word.strip("'-"), word.strip("'-")) for word in words).strip()
+    opened = " ".join(_CONTRACTIONS.get(word.strip("'-"), word.strip("'-")) for word in words).strip()
+    return _POLITE.sub("", opened).strip() or opened
 
 
 def singular(word: str) -> str:
@@ -100,3 +126,13 @@ def stems(text: str) -> list[str]:
     """Words of ``text``, plain and singular, quotes and a possessive 's dropped."""
     words = (word.removesuffix("'s") for word in plain(text).split())
     return [singular(part) for word in words if word != '"' for part in word.split("-") if part]
+
+
+def root(word: str) -> str:
+    """``word`` without a regular verb ending ("asking", "asked" and "ask" give the same)."""
+    for ending in ("ing", "ed"):
+        bare = word.removesuffix(ending)
+        if bare != word and len(bare) >= 3 and re.search(r"[aeiouy]", bare):
+            word = bare[:-1] if len(bare) > 3 and bare[-1] == bare[-2] and bare[-1] not in "sl" else bare
+            break
+    return word.removesuffix("e") if len(word) > 3 else word

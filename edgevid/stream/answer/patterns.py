@@ -14,17 +14,54 @@ def _any(*listed: str) -> re.Pattern[str]:
 SAID = _any(
     "use_the_word uses_the_word the_word say says said saying speak* spoke* talk* tell_us tells_us",
     "tell_them mention* utter* quote* narrat* transcri* speech conversation dialog* voice_?over",
-    "spoken pronounce* sentence* phrase* discuss* announc* voice* monologue",
+    "spoken pronounce* sentence* phrase* discuss* announc* voice* monologue brought_up bring_up brings_up",
+    "exact_words first_words? last_words? opening_words? closing_words? final_words? few_words refer* lyrics",
+    "his_words her_words their_words",
 )
 SCREEN_SAYS = re.compile(
     r"\b(signs?|text|captions?|screens?|titles?|cards?|labels?|banners?|posters?|boards?|stickers?|letters)\b"
     r".*\b(say|says|read|reads)\b"
 )
-CLOTHES = _any("wear* dressed outfit clothes clothing has_on")
-GESTURES = _any("sign_language signing gesture* his_hands her_hands their_hands")
+CLOTHES = _any("wear* dressed outfit clothes clothing has_on have_on")
+GESTURES = _any(
+    "which_sign_is what_sign_is sign_does signed sign_language signing gesture* his_hands her_hands their_hands"
+)
 WRITTEN = _any(
     "written write* text* caption* title* subtitle* read reads sign signs letters? inscription labell?e?d?",
     "printed logo* intertitle* credits? words?_on banner poster plate",
+)
+IS_THERE = re.compile(
+    r"^(?:(?:is|are|was|were) there|any|(?:can|do|did|could) (?:you|i|we) hear|(?:does|do|did) (?:the|a|an|any))\b"
+)
+WRITTEN_WORD = re.compile(
+    r"\b(?:word|words|phrase|name|number(?! of)|letters?|text)\b.*"
+    r"\b(?:visible|on (?:the )?screen|appears? on|written|shown|displayed|in the picture|read)\b"
+)
+WHO_IS_THERE = re.compile(
+    r"\bwho (?:is|are|was|were|all is|else is|can be seen|do (?:you|we) see|appears?|comes?)\b(?: \w+)?"
+    r"(?: (?:in|on|at|inside) (?:the|this|there|it|screen|view|frame)\b.*| there| visible| seen)?$"
+)
+COMPARE = re.compile(
+    r"\b(?:which|what|who)\b.*\b(?:first|earlier|before|last|later)\b.*\bor\b"
+    r"|\b(?:does|do|did|is|are|was) .*\b(?:before|after|earlier than|later than)\b"
+)
+NOBODY = re.compile(
+    r"\b(?:nobody|no one|no person|no people|noone|empty|deserted|without (?:people|anyone|anybody))\b"
+)
+GOES = re.compile(
+    r"\b(?:leav\w*|left the|disappear\w*|vanish\w*|exit\w*|go(?:es)? (?:away|out|off)|gone|walks? (?:out|off|away)"
+    r"|stops?|stopped|ends?|ended|finish\w*|over|taken away|removed|drives? (?:off|away)|out of (?:the )?"
+    r"(?:frame|view|shot|picture))\b"
+)
+COMES = re.compile(
+    r"\b(?:arriv\w*|enter\w*|com(?:e|es|ing) (?:in|into|on|up|along)|show(?:s|ing)? up|turn(?:s|ing)? up"
+    r"|starts?|started|begins?|began|walks? (?:in|into)|drives? (?:in|up)|until|till)\b"
+)
+WHERE = re.compile(
+    r"^where (?:is|are|was|were|do|does|can|in the (?:picture|frame|image))\b|\b(?:which|what) (?:side|part of the (?:picture|frame|image|screen))\b|\bleft or (?:the |on the )?right\b"
+)
+LIST_KIND = re.compile(
+    r"^(?:(?:what|which)(?: (?:other|kinds? of|types? of|sorts? of|all))?|list|name|give)\b"
 )
 ROAD_SIGN = _any("stop_sign street_sign traffic_sign road_sign")
 HEARD = _any(
@@ -38,7 +75,9 @@ SIDE = re.compile(r"\b(before|prior to|preceding|previous to)\b|\b(after|followi
 SIDE_ASKS = _any("what which happens? comes? appears? see seen")
 WHEN = _any(
     "when what_time which_second which_minute which_moment which_part what_second what_moment what_point",
-    "at_what timestamps? where_in_the_video where_in_the_clip",
+    "at_what timestamps? where_in_the_video where_in_the_clip at_which what_points which_point which_points",
+    "times?_at_which times?_range range_of_time time_of the_times what_times at_what_times how_far_into",
+    "from_what_time until_what_time since_when time_span",
 )
 WHAT_WHEN = re.compile(r"^what (is|are|can|do)\b.*\bwhen\b")
 EDGE_TIME = re.compile(
@@ -46,7 +85,7 @@ EDGE_TIME = re.compile(
     r"|\b(first|last) (appear|see|show|visible)"
 )
 SUMMARY = _any(
-    "summar* describe overview recap gist going_on what_happens what_happened what_is_happening",
+    "summar* sum_it_up sum_up sum_this_up tl_dr describe description overview recap gist in_a_nutshell going_on what_happens what_happened what_is_happening",
     "what_goes_on what_do_you_see what_is_in_the what_is_in_this what_can_you_see what_can_i_see",
     "what_can_be_seen what_is_the_video what_is_this_video what_is_the_clip what_is_there_to_see",
     "what_is_visible tell_me_about_the tell_me_about_this",
@@ -59,20 +98,29 @@ ASKS_YES_NO = re.compile(
 )
 WHICH = _any("what which list name show who tell identify find")
 LENGTH = re.compile(
+    r"^(?:the )?(?:total|overall|full|whole|entire) (?:length|duration|running time|run ?time|time)\b|"
     r"\b(how long|length|duration|run(ning)? ?time|how many (seconds|minutes))\b.*"
     r"\b(video|clip|recording|footage|film|movie|it|this|file|audio)\b"
     r"|\b(video|clip|recording|footage|file|movie|audio)('s)? (length|duration|run ?time)\b"
     r"|^how long( is it| is this)?$|^(total |overall )?(duration|length)$"
 )
 LAST = _any("last latest final finally ending end_of at_the_end ends?")
-FIRST = _any("first earliest initially beginning start starts opening")
+FIRST = _any("first begins? opens_with earliest initially beginning start starts opening")
 WHO_SPEAKS = re.compile(r"\bwho (is |was |are )?(speak|talk|say)")
 
 # What no channel can tell, and how the answer calls it.
 ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (_any("colou?r*"), "colours"),
     (
-        _any("happy sad angry smil* mood emotion* feel* afraid scared bored tired nervous friendly"),
+        re.compile(
+            r"\bcolou?r\w*\b|\bblack and white\b|^(?:is|are|was|were) (?!there\b|it\b).*"
+            r"\b(?:red|blue|green|yellow|black|white|brown|gr[ae]y|pink|purple)\b"
+        ),
+        "colours",
+    ),
+    (
+        _any(
+            "happy sad angry annoyed upset smil* mood emotion* feel* afraid scared bored tired nervous friendly"
+        ),
         "feelings",
     ),
     (_any("hair* beard* moustache glasses shirt jacket hoodie dress shoes"), "looks or clothes"),
@@ -105,8 +153,12 @@ ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"\b(day or night|night or day|indoors? or outdoors?|sunny|raining outside)\b"),
         "the light or weather",
     ),
-    (_any("beautiful good bad nice better best favou?rite opinion funny tasty"), "opinions"),
-    (_any("cold hot warm wet dry heavy light expensive cheap soft smell* taste*"), "how things feel"),
+    (_any("beautiful good bad nice favou?rite opinion funny tasty ugly boring interesting"), "opinions"),
+    (_any("cold hot warm wet dry heavy expensive cheap soft smell* taste*"), "how things feel"),
+    (
+        _any("thinking thinks intend* plan* married friends related lying lie truth honest"),
+        "what people think",
+    ),
 )
 
 # Words that carry no subject: what is left of a question without them and without known labels is "unknown".
@@ -118,7 +170,7 @@ FUNCTION_WORDS = frozenset(
         " which who whom whose when where why how any some many much all every each other another more"
         " most than then so as if please tell show list give find let know just also ever never only"
         " really actually exactly now again still yet up down out off see seen hear heard appear appearing"
-        " happen happening happened occur come go get look watch visible present shown anything something"
+        " riding holding wearing leaning standing sitting walking coming going getting anyone means very like someone happen happening happened occur come go get look watch visible present shown anything something"
         " thing everything nothing kind type sort video clip footage film movie recording scene shot"
         " picture image frame screen time second minute moment point start begin beginning end part first"
         " last long short whole entire total number count amount different during while like use contain"
@@ -130,20 +182,9 @@ FUNCTION_WORDS = frozenset(
     ).split()
 )
 
-SAID_PHRASE = re.compile(
-    r"\b(?:say|says|said|saying|mention|mentions|mentioned|mentioning|utter|discuss\w*"
-    r"|(?:speak|talk|talks|talking|speaking) (?:about|of)|words?|phrase|sentence)\s+"
-    r"(?:the word |the phrase |about |anything about |something about )?(.+)$"
-)
-SAID_PASSIVE = re.compile(
-    r"\b(?:is|are|was|were) (?:the word |the phrase )?(.+?) (?:ever )?(?:mentioned|said|spoken|uttered)\b"
-)
-SAID_TAIL = re.compile(
-    r"\b(in|during) (the|this) (video|clip|recording|speech|talk|audio)$|\b(said|spoken|mentioned|uttered)$"
-)
 NO_PHRASE = re.compile(
-    r"^(being|anything|something|in|at|to|on|by|first|last|next|after|before|when|that|here|there|during|again"
-    r"|exactly|then|it|this|the|and|a lot|video|clip|out|loud|with|from|while|of|as|for|is|are|or)\b( .*)?$"
+    r"^(very|begins?|ends?|starts?|being|anything|something|in|at|to|on|by|first|last|next|after|before|when|that|here|there|during|again"
+    r"|exactly|then|them|him|her|they|he|she|it|this|the|and|does|do|did|you|there's|a lot|video|clip|out|loud|with|from|while|of|as|for|is|are|or)\b( .*)?$"
 )
 QUOTED = re.compile(
     r"[\"\u201c\u201d\u00ab]([^\"\u201c\u201d\u00bb]{1,200})[\"\u201c\u201d\u00bb]"

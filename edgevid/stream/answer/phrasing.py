@@ -7,6 +7,10 @@ from datetime import datetime
 
 from edgevid.core.nouns import NS_PER_S, Evidence
 
+_BARE = frozenset(
+    "someone somebody anyone anybody everyone everybody music speech rain water wind traffic applause laughter"
+    " food clothes clothing furniture luggage cutlery kitchenware electronics wildlife fruit silence".split()
+)
 _LISTED = 4  # spans named in one sentence
 
 
@@ -60,5 +64,7 @@ def plural(label: str, count: int) -> str:
 
 
 def article(label: str) -> str:
-    """``a dog``, ``an apple``."""
+    """``a dog``, ``an apple``; what cannot be counted, and pronouns, stay bare."""
+    if label.lower() in _BARE:
+        return label
     return f"{'an' if label[:1].lower() in 'aeiou' else 'a'} {label}"

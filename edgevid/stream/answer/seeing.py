@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,16 +17,27 @@ from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.answer.watched import Watched
 
 _LISTED = 6  # things named in one answer
+_PLACE = frozenset("on in at under behind near beside by against inside onto below above from".split())
+_DOES = re.compile(
+    r"\b(riding|rides?|holding|holds?|carrying|carries|using|uses?|doing|driving|drives?|hands?|got)\b"
+)
 
 
 def presence(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
-    """Is there a SUBJECT?"""
+    """Is there a SUBJECT? Of several joined by "or", one is enough; else all but the place must be there."""
     if not query.subject:
         return undetectable(query, vocabulary) if query.unknown else which(query, watched)
-    match = _match(query, watched)
-    if match is None:
-        return absent(query.subject[0], watched)
-    return Reply(f"Yes, {_named(query.subject[0], match)} {_spans(match.spans)}.", match.spans, "presence")
+    asked = _without_places(query)
+    found = [(term, lookup.find(watched.rows, term, lookup.visual_first(False))) for term in asked]
+    missing = [term for term, match in found if match is None]
+    if missing and ("or" in query.words or len(missing) == len(found)):
+        missing = missing if len(missing) == len(found) else []
+    if missing:
+        return absent(next((t for t in missing if not _is_person(t)), missing[0]), watched)
+    shown = [(term, match) for term, match in found if match is not None]
+    parts = [f"{named(term, match)} {_spans(match.spans)}" for term, match in shown]
+    spans = tuple(span for _, match in shown for span in match.spans)
+    return Reply(f"Yes, {phrasing.conjunction(parts)}.", spans, "presence")
 
 
 def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
@@ -36,6 +48,8 @@ def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     match = _match(query, watched)
     if match is None:
         return absent(query.subject[0], watched)
+    if query.edge is not None and query.order is None and query.number is None:
+        return _edge_of(query, match)
     if query.number is not None:
         exact = tuple(row for row in match.rows if row.observation.count == query.number)
         if exact:
@@ -44,18 +58,29 @@ def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
             return Reply(
                 f"There {'is' if query.number == 1 else 'are'} {count} {_spans(spans)}.", spans, "when"
             )
-    name, verb = _named(query.subject[0], match), _verb(match)
+    name, verb = named(query.subject[0], match), _verb(match)
     if query.order == "first":
         first = match.spans[0]
         return Reply(
-            f"{_capital(name)} is first {verb} at {phrasing.clock(first.span.start_ns)}.", (first,), "when"
+            f"{capital(name)} is first {verb} at {phrasing.clock(first.span.start_ns)}.", (first,), "when"
         )
     if query.order == "last":
         last = match.spans[-1]
         return Reply(
-            f"{_capital(name)} is last {verb} at {phrasing.clock(last.span.end_ns)}.", (last,), "when"
+            f"{capital(name)} is last {verb} at {phrasing.clock(last.span.end_ns)}.", (last,), "when"
         )
-    return Reply(f"{_capital(name)} is {verb} {phrasing.intervals(match.spans)}.", match.spans, "when")
+    return Reply(f"{capital(name)} is {verb} {phrasing.intervals(match.spans)}.", match.spans, "when")
+
+
+def _edge_of(query: Query, match: Match) -> Reply:
+    """When the subject comes or goes: the starts or the ends of its spans."""
+    name, ends = named(query.subject[0], match), query.edge == "end"
+    times = [phrasing.clock(e.span.end_ns if ends else e.span.start_ns) for e in match.spans[:_LISTED]]
+    does = "is gone" if ends else "appears"
+    if _verb(match) == "heard":
+        does = "ends" if ends else "begins"
+    text = f"{capital(name)} {does} at {phrasing.conjunction(times)}."
+    return Reply(text, match.spans[:_LISTED], "when")
 
 
 def how_long(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
@@ -66,7 +91,7 @@ def how_long(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     if match is None:
         return absent(query.subject[0], watched)
     total = sum(e.span.end_ns - e.span.start_ns for e in match.spans)
-    name = _capital(_named(query.subject[0], match))
+    name = capital(named(query.subject[0], match))
     text = f"{name} is {_verb(match)} for {phrasing.seconds(total)}: {phrasing.intervals(match.spans)}."
     return Reply(text, match.spans, "how_long")
 
@@ -79,12 +104,14 @@ def how_many(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     if match is None:
         reply = absent(query.subject[0], watched)
         return Reply(f"0. {reply.text}", (), reply.via)
-    if "time" in query.words:
+    if "time" in query.words and "same" not in query.words and "one" not in query.words:
         count = len(match.spans)
         return Reply(f"{count}: {phrasing.intervals(match.spans)}.", match.spans, "how_many")
     if match.rows[0].observation.kind != "object":
-        name = _named(query.subject[0], match)
+        name = named(query.subject[0], match)
         return Reply(f"At least 1: {name} {_spans(match.spans)}.", match.spans, "how_many")
+    if any(word in query.words for word in ("kind", "type", "sort", "different")):
+        return _kinds(match)
     count, evidence = lookup.most_at_once(match.rows)
     labels = {row.observation.label for row in match.rows}
     name = match.label if len(labels) == 1 else query.subject[0].phrase
@@ -92,10 +119,22 @@ def how_many(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     return Reply(text, (evidence,), "how_many")
 
 
+def _kinds(match: Match) -> Reply:
+    found = lookup.listing(match.rows)
+    spans = tuple(lookup.join(rows)[0] for _, rows in found)
+    names = [f"{_short(name)} ({phrasing.interval(e)})" for (name, _), e in zip(found, spans, strict=True)]
+    return Reply(f"{phrasing.plural('kind', len(found))}: {phrasing.conjunction(names)}.", spans, "how_many")
+
+
 def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     """What is there, of a kind when the question names one?"""
     kinds: tuple[Kind, ...] = ("sound",) if heard else ("object", "class")
     rows = watched.of(*kinds)
+    asked = _without_places(query, keep_one=False) if not heard else query.subject
+    if asked and all(_is_person(term) for term in asked) and _DOES.search(query.text):
+        rows = [row for row in rows if row.observation.label != "person"] or rows  # what he rides is not he
+        asked = ()
+    query = replace(query, subject=tuple(asked))
     labels = {
         (kind, label) for term in query.subject for kind in kinds for label in term.labels.get(kind, ())
     }
@@ -114,55 +153,19 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     parts = [
         f"{_short(name)} ({phrasing.interval(e)})" for (name, _), e in zip(found, first_spans, strict=False)
     ]
-    return Reply(f"{_capital(phrasing.conjunction(parts))}.", tuple(first_spans), "which")
+    return Reply(f"{capital(phrasing.conjunction(parts))}.", tuple(first_spans), "which")
 
 
 def worn(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     """What clothes are there? Only those that are labels of a detector."""
-    asked = [t for t in query.subject if "person" not in t.labels.get("object", ())]
+    general = ("clothes", "clothing", "outfit")
+    asked = [t for t in query.subject if not _is_person(t) and t.phrase not in general]
     if asked:
         return presence(replace(query, subject=tuple(asked)), watched, vocabulary)
     clothes = tuple(vocabulary.find(stems("clothes")))
     if not clothes or _match(replace(query, subject=clothes), watched) is None:
         return Reply("I cannot tell: few clothes are among what I detect, and none was found.", (), "cannot")
     return which(replace(query, subject=clothes), watched)
-
-
-def beside(query: Query, watched: Watched, vocabulary: Vocabulary, *, after: bool) -> Reply:
-    """What comes before or after SUBJECT?"""
-    if not query.subject:
-        return undetectable(query, vocabulary)
-    match = _match(query, watched)
-    if match is None:
-        return absent(query.subject[0], watched)
-    labels = {row.observation.label for row in match.rows}
-    if after:
-        edge = match.spans[0].span.start_ns if query.order == "first" else match.spans[-1].span.end_ns
-        rows = [
-            r
-            for r in watched.rows
-            if r.observation.span.start_ns >= edge and r.observation.label not in labels
-        ]
-    else:
-        edge = match.spans[0].span.start_ns
-        rows = [
-            r
-            for r in watched.rows
-            if r.observation.span.start_ns < edge and r.observation.label not in labels
-        ]
-        rows = rows[-_LISTED:]
-    side = "after" if after else "before"
-    anchor = match.spans[-1] if after else match.spans[0]
-    if not rows:
-        text = f"Nothing else was detected {side} {_named(query.subject[0], match)} ({phrasing.clock(edge)})."
-        return Reply(text, (anchor,), side)
-    spans = [Evidence(row.observation.span, (row.id,)) for row in rows[:3]]
-    parts = [
-        f"{_short(r.observation.label)} {phrasing.interval(e)}" for r, e in zip(rows, spans, strict=False)
-    ]
-    lead = f"{side.capitalize()} {_named(query.subject[0], match)} ({phrasing.clock(edge)})"
-    text = f"{lead}: {phrasing.conjunction(parts)}."
-    return Reply(text, (anchor, *spans), side)
 
 
 def length(watched: Watched) -> Reply:
@@ -220,6 +223,17 @@ def undetectable(query: Query, vocabulary: Vocabulary) -> Reply:
     return Reply(text, (), "undetectable")
 
 
+def _without_places(query: Query, *, keep_one: bool = True) -> tuple[Term, ...]:
+    """The subjects but those a preposition makes a place ("on the table")."""
+    words = query.words
+    kept = tuple(t for t in query.subject if not (_PLACE & set(words[max(0, t.position - 2) : t.position])))
+    return kept or (query.subject[:1] if keep_one else ())
+
+
+def _is_person(term: Term) -> bool:
+    return "person" in term.labels.get("object", ())
+
+
 def _match(query: Query, watched: Watched, *, heard: bool = False) -> Match | None:
     for term in query.subject:
         match = lookup.find(watched.rows, term, lookup.visual_first(heard))
@@ -247,7 +261,7 @@ def _is_group(term: Term) -> bool:
     return sum(len(labels) for labels in term.labels.values()) > 1
 
 
-def _named(term: Term, match: Match) -> str:
+def named(term: Term, match: Match) -> str:
     """The phrase, and what was really detected where that is not the same."""
     if term.phrase == match.label.lower() or match.exact:
         return phrasing.article(_short(match.label))
@@ -266,5 +280,5 @@ def _spans(spans: tuple[Evidence, ...]) -> str:
     return phrasing.intervals(spans)
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
     return text[:1].upper() + text[1:]

@@ -68,7 +68,8 @@ PERSON_WORDS = frozenset(
     "person human man woman guy girl boy lady gentleman kid child baby adult someone somebody"
     " anyone anybody pedestrian player rider actor actress worker student teacher driver speaker"
     " presenter face figure crowd passer-by astronaut singer dancer individual customer everyone"
-    " everybody teenager body".split()
+    " everybody teenager body hand arm leg finger toddler speaker guest visitor passenger man's chap bloke"
+    " dude female male gal".split()
 )
 
 OBJECT_GROUPS: dict[str, tuple[str, ...]] = {
@@ -76,6 +77,8 @@ OBJECT_GROUPS: dict[str, tuple[str, ...]] = {
     "traffic": ("bicycle", "car", "motorcycle", "bus", "truck"),
     "transport": ("bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat"),
     "animal": ("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"),
+    "means of transport": ("bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat"),
+    "two wheeler": ("bicycle", "motorcycle"),
     "pet": ("cat", "dog", "bird"),
     "creature": ("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"),
     "wildlife": ("bird", "elephant", "bear", "zebra", "giraffe"),
@@ -91,6 +94,8 @@ OBJECT_GROUPS: dict[str, tuple[str, ...]] = {
     "kitchenware": ("bottle", "wine glass", "cup", "fork", "knife", "spoon", "bowl"),
     "cutlery": ("fork", "knife", "spoon"),
     "device": ("tv", "laptop", "mouse", "remote", "keyboard", "cell phone"),
+    "clothing": ("tie", "backpack", "handbag", "umbrella"),
+    "outfit": ("tie",),
     "clothes": ("tie", "backpack", "handbag", "umbrella"),
     "electronics": ("tv", "laptop", "mouse", "remote", "keyboard", "cell phone"),
     "gadget": ("laptop", "cell phone", "remote"),
@@ -175,6 +180,8 @@ CLASS_GROUPS: dict[str, tuple[str, ...]] = {
     "beach": ("seashore", "sandbar"),
     "clothes": ("abaya", "apron", "bow tie", "cardigan", "cloak", "fur coat", "gown", "jean", "jersey")
     + ("kimono", "lab coat", "miniskirt", "suit", "sweatshirt", "trench coat"),
+    "clothing": ("suit", "cardigan", "jersey", "sweatshirt", "trench coat", "gown", "lab coat", "windsor tie")
+    + ("bow tie", "kimono", "miniskirt", "apron", "jean", "fur coat"),
     "hat": ("bonnet", "cowboy hat", "sombrero", "crash helmet", "bearskin", "mortarboard"),
     "street": ("traffic light", "street sign", "parking meter"),
 }
@@ -191,6 +198,8 @@ SOUND_GROUPS: dict[str, tuple[str, ...]] = {
     "rain": ("rain", "raindrop", "rain on surface", "water", "thunderstorm"),
     "water": ("water", "rain", "stream", "waterfall", "ocean", "pour", "splash, splatter", "liquid", "drip"),
     "barking": ("dog", "bark", "bow-wow", "yip", "howl"),
+    "crunching": ("crunch", "chewing, mastication", "crackle", "crushing", "biting"),
+    "chewing": ("chewing, mastication", "biting", "crunch"),
     "bark": ("dog", "bark", "bow-wow", "yip", "howl"),
     "birdsong": ("bird", "bird vocalization, bird call, bird song", "chirp, tweet"),
     "engine": ("engine", "vehicle", "motor vehicle (road)", "car", "truck", "idling"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from edgevid.core.nouns import Kind
 from edgevid.stream.answer import terms
 from edgevid.stream.answer.normal import singular, stems
 
+_TYPED = 5  # letters from which a typing slip is mended
+_NEARLY = 0.83  # likeness of the slip to the word: one letter in six
 _LONGEST_NAME = 4  # words in a label that a question is searched for
 
 
@@ -61,8 +64,9 @@ class Vocabulary:
                 if head and len(stems(name)) > 1:
                     self._add(head[0], "class", label)  # "tabby cat" is a cat: WordNet heads come last
         for label in sounds:
-            for name in re.split(r"[,(]", label):
-                self._add(name.strip(" )"), "sound", label)
+            for name in re.sub(r"\(.*?\)", "", label).split(","):
+                self._add(name, "sound", label)
+        self._objects = [name for label in objects for name in stems(label) if len(name) >= _TYPED]
         self._add_terms(set(objects), list(classes), {label.lower(): label for label in sounds})
 
     def _add_terms(self, objects: set[str], classes: list[str], sounds: dict[str, str]) -> None:
@@ -112,6 +116,12 @@ class Vocabulary:
                 at += 1
         return found
 
+    def corrected(self, word: str) -> str:
+        """The object a mistyped word of some length nearly spells; else the word itself."""
+        if len(word) < _TYPED or word in self._entries:
+            return word
+        return next(iter(get_close_matches(word, self._objects, n=1, cutoff=_NEARLY)), word)
+
     def knows(self, word: str) -> bool:
         """Whether any channel has a label for ``word``."""
         return " ".join(stems(word)) in self._entries
@@ -128,5 +138,5 @@ _NOT_NAMES = frozenset(
     "video clip screen time second minute scene shot stage point first last start end thing sound"
     " noise hear see show one two what any do it the a in is on say speak run walk tick play piece"
     " place kind sort type inside outside small large many word sign line part web site stop can"
-    " camera film movie cut light male female picture".split()
+    " camera film movie cut light male female picture range spot inside outside room bring".split()
 )

@@ -19,7 +19,8 @@ class Watched:
     @classmethod
     def read(cls, memory: Memory, video_id: int) -> Watched:
         """All rows of the video."""
-        return cls(memory.video(video_id), tuple(memory.rows(video_id)))
+        video = memory.video(video_id)
+        return cls(video, tuple(_clamped(row, video.duration_ns) for row in memory.rows(video_id)))
 
     def within(self, window: TimeSpan) -> Watched:
         """The rows that overlap ``window``."""
@@ -39,6 +40,15 @@ class Watched:
     def watched_for(self, kind: Kind) -> bool:
         """Whether this channel ran (and, for sound, whether there was any to hear)."""
         return kind in self.video.channels and (self.video.has_audio or kind not in ("speech", "sound"))
+
+
+def _clamped(row: Row, duration_ns: int | None) -> Row:
+    """A look's period may reach past the end of the video; an answer must not."""
+    span = row.observation.span
+    if not duration_ns or span.end_ns <= duration_ns:
+        return row
+    inside = TimeSpan(min(span.start_ns, duration_ns), duration_ns)
+    return replace(row, observation=replace(row.observation, span=inside))
 
 
 def _overlap(span: TimeSpan, window: TimeSpan) -> bool:

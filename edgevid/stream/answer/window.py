@@ -1,4 +1,4 @@
-"""Times named in a question ("at 0:20", "in the first 5 seconds") as the part of the video that is meant."""
+"""Times named in a question ("at 0:20", "in the first 5 seconds", "at the end") as the part that is meant."""
 
 from __future__ import annotations
 
@@ -6,20 +6,43 @@ import re
 
 from edgevid.core.nouns import NS_PER_S, TimeSpan
 
-_CLOCK = r"(?:(?:(\d+):)?(\d{1,2}):(\d{2})|(\d+(?:\.\d+)?) ?(?:s|secs?|seconds?)\b)"
-_AT = re.compile(rf"\b(?:at|around|about|near|@) (?:the )?{_CLOCK}(?: mark)?")
+_NUMBER = r"one|two|three|four|five|six|seven|eight|nine|ten|fifteen|twenty|thirty"
+_CLOCK = (
+    r"(?:(?:(\d+):)?(\d{1,2}):(\d{2})"
+    rf"|(?:second |t ?= ?)?(\d+(?:\.\d+)?|{_NUMBER}) ?(s|secs?|seconds?|m|min|mins|minutes?)\b|second (\d+)\b)"
+)
+_COUNT = 6  # groups in _CLOCK
+_AT = re.compile(
+    rf"\b(?:at|around|about|near|by|@) (?:the )?{_CLOCK}(?: (?:mark|in|into it|into the video))?"
+)
 _BETWEEN = re.compile(rf"\b(?:between|from) {_CLOCK} (?:and|to|until|till) {_CLOCK}")
-_FIRST = re.compile(rf"\b(?:in|during|within) the first {_CLOCK}")
-_LAST = re.compile(rf"\b(?:in|during|within) the last {_CLOCK}")
-_AFTER = re.compile(rf"\b(?:after|since) {_CLOCK}")
-_BEFORE = re.compile(rf"\b(?:before|until|till|by) {_CLOCK}")
+_FIRST = re.compile(rf"\b(?:in|during|within|for|over) the (?:first|opening|initial) {_CLOCK}")
+_LAST = re.compile(rf"\b(?:in|during|within|for|over) the (?:last|final|closing) {_CLOCK}")
+_AFTER = re.compile(rf"\b(?:after|since|past|from) {_CLOCK}")
+_BEFORE = re.compile(rf"\b(?:before|until|till|up to) {_CLOCK}")
+_HALF = re.compile(
+    r"\b(?:in|during|within) the (first|second|last) (half|third|quarter)(?: of (?:the|this) \w+)?\b"
+)
+_MIDDLE = re.compile(r"\b(?:in|at|around|about) the (?:middle|halfway point|midpoint)\b|\bhalf ?way\b")
+_START = re.compile(
+    r"\b(?:at|in|from|right at) (?:the )?(?:very )?(?:start|beginning|outset|opening)\b|^initially\b|\bat first\b"
+    r"|\bin the (?:very )?first (?:frame|shot|scene|moment|picture|image)\b|\b(?:to|in the) begin(?: with)?\b"
+    r"|\bwhen (?:the|this) (?:video|clip) (?:starts|begins|opens)\b|\binitially$"
+)
+_END = re.compile(
+    r"\b(?:at|in|by|towards?|near|right at) (?:the )?(?:very )?end\b|\bin the (?:very )?(?:last|final) "
+    r"(?:frame|shot|scene|moment|picture|image)\b|\bwhen (?:the|this) (?:video|clip) (?:ends|stops|finishes)\b"
+)
+_TIMED = (_BETWEEN, _FIRST, _LAST, _AT, _AFTER, _BEFORE, _HALF)
+_WORDS = dict(zip(_NUMBER.split("|"), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 30), strict=True))
+_EDGE_NS = 3 * NS_PER_S // 2  # "at the start" reaches this far
 
 
 def named_window(question: str, duration_ns: int) -> TimeSpan | None:
     """The span a question names, inside ``[0, duration_ns]``; None when it names none."""
     text = " ".join(question.lower().split())
     if match := _BETWEEN.search(text):
-        span = _ns(match.groups()[:4]), _ns(match.groups()[4:])
+        span = _ns(match.groups()[:_COUNT]), _ns(match.groups()[_COUNT:])
     elif match := _FIRST.search(text):
         span = 0, _ns(match.groups())
     elif match := _LAST.search(text):
@@ -30,21 +53,46 @@ def named_window(question: str, duration_ns: int) -> TimeSpan | None:
         span = _ns(match.groups()), duration_ns
     elif match := _BEFORE.search(text):
         span = 0, _ns(match.groups())
+    elif match := _HALF.search(text):
+        span = _part(match.group(1), match.group(2), duration_ns)
     else:
         return None
     start_ns, end_ns = (min(max(t, 0), duration_ns) for t in span)
     return TimeSpan(min(start_ns, end_ns), max(start_ns, end_ns))
 
 
+def named_part(question: str, duration_ns: int) -> TimeSpan | None:
+    """The start, middle or end of the video when the question asks for it in words."""
+    text = " ".join(re.sub(r"[?!.,]", " ", question.lower()).split())
+    edge_ns = min(_EDGE_NS, duration_ns)
+    if _START.search(text):
+        return TimeSpan(0, edge_ns)
+    if _END.search(text):
+        return TimeSpan(duration_ns - edge_ns, duration_ns)
+    if _MIDDLE.search(text):
+        return TimeSpan(duration_ns // 3, duration_ns * 2 // 3)
+    return None
+
+
 def without_times(question: str) -> str:
     """The question with the phrases above removed, so that their words are no subject."""
-    for pattern in (_BETWEEN, _FIRST, _LAST, _AT, _AFTER, _BEFORE):
+    for pattern in _TIMED:
         question = pattern.sub(" ", question)
     return question
 
 
+def _part(which: str, part: str, duration_ns: int) -> tuple[int, int]:
+    size = duration_ns // {"half": 2, "third": 3, "quarter": 4}[part]
+    if which == "first":
+        return 0, size
+    return (size, 2 * size) if which == "second" else (duration_ns - size, duration_ns)
+
+
 def _ns(groups: tuple[str | None, ...]) -> int:
-    hours, minutes, seconds, plain = groups
+    hours, minutes, seconds, plain, unit, second = groups
     if plain is not None:
-        return int(float(plain) * NS_PER_S)
+        value = _WORDS[plain] if plain in _WORDS else float(plain)
+        return int(value * NS_PER_S * (60 if (unit or "s")[0] == "m" else 1))
+    if second is not None:
+        return int(second) * NS_PER_S
     return ((int(hours or 0) * 60 + int(minutes or 0)) * 60 + int(seconds or 0)) * NS_PER_S

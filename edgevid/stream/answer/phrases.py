@@ -1,0 +1,77 @@
+"""Which words a question asks about: "does he say X", "when is X mentioned", "what comes after "X""."""
+
+from __future__ import annotations
+
+import re
+
+from edgevid.stream.answer import patterns
+
+_ACTIVE = re.compile(
+    r"\b(?:say|says|said|saying|mention|mentions|mentioned|mentioning|utter\w*|pronounc\w*|discuss\w*"
+    r"|(?:speak|spoke|talk)\w* (?:about|of|on)|bring\w* up|refer\w* to|announc\w*"
+    r"|us(?:e|es|ed) (?=the (?:word|phrase|term)))\s+(.+)$"
+)
+_PASSIVE = re.compile(
+    r"\b(?:is|are|was|were|does|do|did|has|have|gets?) (?:the |a |an |any )?(.+?) (?:ever |been |get |being )*"
+    r"(?:mentioned|said|spoken|uttered|brought up|come up|comes up|discussed|talked about|announced|pronounced)\b"
+)
+_NAMED = re.compile(r"\b(?:the|a) (?:word|words|phrase|name|term|sentence|expression) (.+)$")
+_AFTER = re.compile(
+    r"\b(?:right |just |directly |immediately |straight |shortly )?(?:after|before|following|preceding|follows|"
+    r"precedes) (?:(?:the )?(?:word|words|phrase) )?(?:(?:he|she|they|someone|one) (?:say|says|said) )?(.+)$"
+)
+_LEAD = re.compile(
+    r"^(?:(?:the|a|an|any|some|anything|something|much|his|her|its|their|word|words|phrase|term|name|about|of|that"
+    r"|on|to do with) )+(?=\S)"
+)
+_TAIL = re.compile(
+    r"\s+(?:(?:in|during|on|from|within) (?:the|this|there|it|that)\b.*|by (?:him|her|them|it|anyone|someone|the \w+)"
+    r"|at (?:all|any (?:point|time)|some (?:point|time)|the .*)|anywhere|somewhere|ever|aloud|out loud|too"
+    r"|comes? up|(?:is |was |are |were |be |being |get |gets )?"
+    r"(?:said|spoken|mentioned|uttered|used|heard|brought up|appear\w*|occur\w*|shown|visible|written|on screen"
+    r"|on the screen|displayed))$"
+)
+_SPLIT = re.compile(r" (?:or|like|such as) ")
+_PRONOUN = re.compile(r"^(?:he|she|they|it|we|you|i)(?:'?(?:d|s|re|ve|ll|m))? ")
+
+
+def quoted(question: str) -> str | None:
+    """Words in quotation marks."""
+    match = patterns.QUOTED.search(question)
+    return (match.group(1) or match.group(2)).strip() if match else None
+
+
+def spoken_phrase(text: str) -> str | None:
+    """The words whose saying is asked about, from a plain question; None when it asks for all that is said."""
+    for pattern in (_NAMED, _PASSIVE, _ACTIVE):
+        match = pattern.search(text)
+        phrase = _clean(match.group(1)) if match else None
+        if phrase:
+            return phrase
+    return None
+
+
+def written_phrase(text: str) -> str | None:
+    """The words whose showing is asked about."""
+    match = _NAMED.search(text)
+    return _clean(match.group(1)) if match else None
+
+
+def neighbour_phrase(text: str) -> str | None:
+    """The words after "before" or "after"."""
+    match = _AFTER.search(text)
+    return _clean(match.group(1)) if match else None
+
+
+def alternatives(phrase: str) -> list[str]:
+    """ "religion like an apostle" -> ["religion", "apostle"]."""
+    return [part for piece in _SPLIT.split(phrase) if (part := _LEAD.sub("", piece.strip()))] or [phrase]
+
+
+def _clean(phrase: str) -> str | None:
+    before = None
+    phrase = phrase.strip(' "')
+    while phrase != before:
+        before = phrase
+        phrase = _PRONOUN.sub("", _LEAD.sub("", _TAIL.sub("", phrase).strip()))
+    return None if not phrase or patterns.NO_PHRASE.match(phrase) else phrase

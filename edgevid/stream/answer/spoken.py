@@ -1,0 +1,113 @@
+"""Words in speech and on screen: where a phrase stands in the rows, and when about it is said.
+
+The recogniser times utterances, not words. A word's time is taken from its place among the letters of its
+utterance; answers call it "about".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from edgevid.core.nouns import Evidence, TimeSpan
+from edgevid.memory.memory import Row
+from edgevid.stream.answer.normal import root, stems
+
+_ALIKE = 0.8  # a recogniser's slip of a letter or two in a longer word
+_LONG = 5  # letters from which a slip is forgiven
+_WHOLE_NS = 3_000_000_000  # an utterance this short is its own time
+# Words a recogniser cannot tell apart by ear alone, under one spelling.
+_SOUND_ALIKE = {
+    "read": "red",
+    "been": "bin",
+    "blew": "blue",
+    "buy": "by",
+    "bye": "by",
+    "ate": "eight",
+    "won": "one",
+}
+_SOUND_ALIKE |= {"too": "two", "to": "two", "for": "four", "writ": "right", "knew": "new", "hear": "here"}
+_SMALL = frozenset("a an the of to in on at and or is are be was were it that this".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A phrase in one row: the row, and the phrase's first and last word among the row's words."""
+
+    row: Row
+    first: int
+    last: int
+    words: tuple[str, ...]
+
+    @property
+    def evidence(self) -> Evidence:
+        """The row's span, or in a long utterance the part of it where the phrase stands."""
+        span = self.row.observation.span
+        length = span.end_ns - span.start_ns
+        if self.row.observation.kind != "speech" or length <= _WHOLE_NS:
+            return Evidence(span, (self.row.id,))
+        letters = [len(word) + 1 for word in self.words]
+        total = sum(letters)
+        start = span.start_ns + length * sum(letters[: self.first]) // total
+        end = span.start_ns + length * sum(letters[: self.last + 1]) // total
+        return Evidence(TimeSpan(start, end), (self.row.id,))
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether the time is worked out from the place among the letters."""
+        return self.evidence.span != self.row.observation.span
+
+
+def places(rows: Sequence[Row], phrase: str) -> list[Place]:
+    """Every place of ``phrase``: word by word in sequence, else all its content words in one row."""
+    wanted = [root(word) for word in stems(phrase)]
+    if not wanted:
+        return []
+    exact, loose = [], []
+    for row in rows:
+        words = tuple(stems(row.observation.label))
+        have = [root(word) for word in words]
+        runs = [i for i in range(len(have) - len(wanted) + 1) if _alike(have[i : i + len(wanted)], wanted)]
+        exact += [Place(row, i, i + len(wanted) - 1, words) for i in runs]
+        if not runs and (place := _scattered(row, words, have, wanted)) is not None:
+            loose.append(place)
+    return exact or loose
+
+
+def _scattered(row: Row, words: tuple[str, ...], have: list[str], wanted: list[str]) -> Place | None:
+    content = [word for word in wanted if word not in _SMALL]
+    at = [next((i for i, own in enumerate(have) if _alike([own], [word])), None) for word in content]
+    found = [i for i in at if i is not None]
+    if len(content) < 2 or len(found) < len(content):
+        return None
+    return Place(row, min(found), max(found), words)
+
+
+def _alike(have: Sequence[str], wanted: Sequence[str]) -> bool:
+    return all(a == b or _ear(a) == _ear(b) or _slip(a, b) for a, b in zip(have, wanted, strict=True))
+
+
+def _ear(word: str) -> str:
+    return _SOUND_ALIKE.get(word, word)
+
+
+def _slip(a: str, b: str) -> bool:
+    if min(len(a), len(b)) < _LONG or a[0] != b[0]:
+        return False
+    return SequenceMatcher(None, a, b).ratio() >= _ALIKE
+
+
+def resembling(rows: Sequence[Row], phrase: str) -> list[Place]:
+    """The row that holds most of the phrase's content words, at least half of them; [] when none does."""
+    content = [r for word in stems(phrase) if (r := root(word)) not in _SMALL]
+    best: list[Place] = []
+    most = 0
+    for row in rows:
+        words = tuple(stems(row.observation.label))
+        have = [root(word) for word in words]
+        at = [i for i, own in enumerate(have) if any(_alike([own], [word]) for word in content)]
+        hits = len({have[i] for i in at})
+        if hits > most and 2 * hits >= len(content):
+            most, best = hits, [Place(row, at[0], at[-1], words)]
+    return best
