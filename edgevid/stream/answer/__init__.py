@@ -1,4 +1,5 @@
-"""The default answerer: question -> intent -> structured query over the timeline -> template, with evidence.
+"""The default answerer: question -> intent -> structured query over the timeline -> template, with "
+"evidence.
 
 ::
 

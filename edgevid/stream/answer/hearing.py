@@ -80,8 +80,8 @@ def heard(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
             return _silence(watched)
         if set(query.unknown) <= {"sound", "noise", "audio", "soundtrack", "audible", "loud"}:
             reply = seeing.which(Query("heard", order=query.order), watched, heard=True)
-            yes = query.wants == "presence" and bool(reply.evidence)
-            return Reply(f"Yes: {reply.text}", reply.evidence, "heard") if yes else reply
+            affirmed = query.wants == "presence" and bool(reply.evidence)
+            return Reply(f"Yes: {reply.text}", reply.evidence, "heard") if affirmed else reply
         if query.unknown and query.wants == "presence":
             return seeing.undetectable(query, vocabulary)
         return seeing.which(Query("heard", order=query.order), watched, heard=True)

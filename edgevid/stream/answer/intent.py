@@ -102,17 +102,22 @@ def parse(question: str, vocabulary: Vocabulary) -> Query:
     return _classify(text, question, base)
 
 
+_SAYS_OR_CUTS = re.compile(f"{patterns.SAID.pattern}|{patterns.CUTS.pattern}")
+
+
 def _classify(text: str, question: str, base: Query) -> Query:
     phrase = phrases.quoted(question)
     bare = _without_names(patterns.QUOTED.sub(" ", text), base.subject)
     if patterns.GESTURES.search(text):
         return replace(base, intent="cannot", attribute="gestures")
     side = patterns.SIDE.search(text)
-    if side and (phrase or patterns.SAID.search(text)) and patterns.WHICH.search(text):
+    if side and (phrase or _SAYS_OR_CUTS.search(text)) and patterns.WHICH.search(text):
         before = side.group(1) is not None
         return replace(
             base, intent="before" if before else "after", phrase=phrase or phrases.neighbour_phrase(text)
         )
+    if re.search(r"^(?!is there).*\b(gender|male|female|(boy|man) or (a )?(girl|woman)|how old)\b", text):
+        return replace(base, intent="cannot", attribute="age or gender")
     if patterns.WRITTEN_WORD.search(text):
         return replace(base, intent="written", phrase=phrase or phrases.written_phrase(text))
     if patterns.IS_THERE.match(text) and _first_is_sound(base):
@@ -123,7 +128,7 @@ def _classify(text: str, question: str, base: Query) -> Query:
         if re.search(r"\blanguage\b|\baccent\b", text):
             return replace(base, intent="cannot", attribute="the language spoken")
         return replace(base, intent="said", phrase=phrase or phrases.spoken_phrase(text))
-    if re.search(r"\b(written|writing|read|reads)\b", text):
+    if re.search(r"\b(written|writing|read|reads|printed)\b", text):
         return replace(base, intent="written", phrase=phrase)
     if patterns.WHO_IS_THERE.search(text):
         people = replace(base, subject=base.subject or base.people)

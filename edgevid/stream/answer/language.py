@@ -1,4 +1,5 @@
-"""Which language a question is in, by its commonest words; questions not in English are refused in theirs."""
+"""Which language a question is in, by its commonest words; questions not in English are refused in "
+"theirs."""
 
 from __future__ import annotations
 

@@ -38,7 +38,6 @@ _CONTRACTIONS = {
     "pple": "people",
     "sth": "something",
     "sb": "somebody",
-    "when's": "when is",
     "couldn't": "could not",
     "haven't": "have not",
     "hasn't": "has not",
@@ -94,7 +93,8 @@ _IRREGULAR = {
 _POLITE = re.compile(
     r"^(?:(?:hey|hi|hello|ok|okay|so|and|well|please|just|also|now|then) )+"
     r"|^(?:(?:can|could|would|will) you (?:please )?(?:tell me|say|show me|let me know|check)|tell me"
-    r"|(?:i (?:want|would like|need) to know|do you (?:know|think|happen to know|remember)|i wonder|any idea))"
+    r"|(?:i (?:want|would like|need) to know|do you (?:know|think|happen to know|remember)|i wonder"
+    r"|any idea))"
     r"(?: if| whether)? (?=(?:is|are|was|were|do|does|did|there|what|which|who|when|where|how|at|the|a)\b)"
     r"| (?:please|pls|thanks|thank you|right|yes|or not|at all)$"
 )

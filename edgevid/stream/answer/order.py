@@ -73,18 +73,15 @@ def compare(query: Query, watched: Watched) -> Reply:
     if starts[0] == starts[1]:
         return Reply(f"Both at once: {moments}.", evidence, "compare")
     chosen = starts.index(max(starts) if query.order == "last" else min(starts))
-    return Reply(
-        f"{seeing.capital(names[chosen])} comes {query.order or 'first'}, at {phrasing.clock(starts[chosen])}.",
-        (evidence[chosen],),
-        "compare",
-    )
+    rank, moment = query.order or "first", phrasing.clock(starts[chosen])
+    text = f"{seeing.capital(names[chosen])} comes {rank}, at {moment}."
+    return Reply(text, (evidence[chosen],), "compare")
 
 
 def nobody(query: Query, watched: Watched) -> Reply:
     """Is, and when is, no person there?"""
-    people = [
-        row for term in query.people if (m := lookup.find(watched.rows, term, ("object",))) for row in m.rows
-    ]
+    found = [lookup.find(watched.rows, term, ("object",)) for term in query.people]
+    people = [row for match in found if match is not None for row in match.rows]
     if not watched.watched_for("object"):
         return Reply("I did not watch for people.", (), "nobody")
     whole = TimeSpan(0, watched.duration_ns)
@@ -96,7 +93,7 @@ def nobody(query: Query, watched: Watched) -> Reply:
     if not gaps:
         return Reply(f"No: a person is seen {phrasing.intervals(seen)}.", seen, "nobody")
     if query.wants == "presence":
-        text = f"Partly: a person is seen {phrasing.intervals(seen)}, and nobody {phrasing.intervals(gaps)}."
+        text = f"Partly: nobody {phrasing.intervals(gaps)}; a person is seen {phrasing.intervals(seen)}."
         return Reply(text, (*seen, *gaps), "nobody")
     return Reply(f"The picture is without people {phrasing.intervals(gaps)}.", gaps, "nobody")
 

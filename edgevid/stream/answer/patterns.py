@@ -19,26 +19,30 @@ SAID = _any(
     "his_words her_words their_words",
 )
 SCREEN_SAYS = re.compile(
-    r"\b(signs?|text|captions?|screens?|titles?|cards?|labels?|banners?|posters?|boards?|stickers?|letters)\b"
+    r"\b(signs?|text|subtitles?|headlines?|captions?|screens?|titles?|cards?|labels?|banners?|posters?|boards?|stickers?"
+    r"|letters)\b"
     r".*\b(say|says|read|reads)\b"
 )
 CLOTHES = _any("wear* dressed outfit clothes clothing has_on have_on")
 GESTURES = _any(
-    "which_sign_is what_sign_is sign_does signed sign_language signing gesture* his_hands her_hands their_hands"
+    "which_sign_is what_sign_is sign_does signed sign_language signing gesture* his_hands her_hands "
+    "their_hands"
 )
 WRITTEN = _any(
     "written write* text* caption* title* subtitle* read reads sign signs letters? inscription labell?e?d?",
     "printed logo* intertitle* credits? words?_on banner poster plate",
 )
 IS_THERE = re.compile(
-    r"^(?:(?:is|are|was|were) there|any|(?:can|do|did|could) (?:you|i|we) hear|(?:does|do|did) (?:the|a|an|any))\b"
+    r"^(?:(?:is|are|was|were) there|any|(?:can|do|did|could) (?:you|i|we) hear|(?:does|do|did) (?:the|a"
+    r"|an|any))\b"
 )
 WRITTEN_WORD = re.compile(
     r"\b(?:word|words|phrase|name|number(?! of)|letters?|text)\b.*"
     r"\b(?:visible|on (?:the )?screen|appears? on|written|shown|displayed|in the picture|read)\b"
 )
 WHO_IS_THERE = re.compile(
-    r"\bwho (?:is|are|was|were|all is|else is|can be seen|do (?:you|we) see|appears?|comes?)\b(?: \w+)?"
+    r"\bwho (?:is|are|was|were|all is|else is|can be seen|do (?:you|we) see|appears?|comes?)\b"
+    r"(?: (?!he\b|she\b|that\b|this\b|it\b|they\b|the\b|in\b|on\b)\w+)?"
     r"(?: (?:in|on|at|inside) (?:the|this|there|it|screen|view|frame)\b.*| there| visible| seen)?$"
 )
 COMPARE = re.compile(
@@ -49,7 +53,8 @@ NOBODY = re.compile(
     r"\b(?:nobody|no one|no person|no people|noone|empty|deserted|without (?:people|anyone|anybody))\b"
 )
 GOES = re.compile(
-    r"\b(?:leav\w*|left the|disappear\w*|vanish\w*|exit\w*|go(?:es)? (?:away|out|off)|gone|walks? (?:out|off|away)"
+    r"\b(?:leav\w*|left the|disappear\w*|vanish\w*|exit\w*|go(?:es)? (?:away|out|off)|gone"
+    r"|walks? (?:out|off|away)"
     r"|stops?|stopped|ends?|ended|finish\w*|over|taken away|removed|drives? (?:off|away)|out of (?:the )?"
     r"(?:frame|view|shot|picture))\b"
 )
@@ -58,14 +63,16 @@ COMES = re.compile(
     r"|starts?|started|begins?|began|walks? (?:in|into)|drives? (?:in|up)|until|till)\b"
 )
 WHERE = re.compile(
-    r"^where (?:is|are|was|were|do|does|can|in the (?:picture|frame|image))\b|\b(?:which|what) (?:side|part of the (?:picture|frame|image|screen))\b|\bleft or (?:the |on the )?right\b"
+    r"\bwhere (?:is|are|was|were|do|does|can|in the (?:picture|frame|image))\b"
+    r"|\b(?:which|what) (?:side|part of the (?:picture|frame|image|screen))\b"
+    r"|\bleft or (?:the |on the )?right\b",
 )
 LIST_KIND = re.compile(
     r"^(?:(?:what|which)(?: (?:other|kinds? of|types? of|sorts? of|all))?|list|name|give)\b"
 )
 ROAD_SIGN = _any("stop_sign street_sign traffic_sign road_sign")
 HEARD = _any(
-    "hear* sounds? nois* audio music* listen* loud quiet silent silence song soundtrack audible sing*"
+    "hear* sounds? nois* audio music* listen* loud quiet silent silence song soundtrack audible sings? sang singing"
 )
 CUTS = _any("cuts? scene_change* scene_cut* scene_transition* scenes shots camera_change* camera_switch*")
 CUTS_MORE = _any("camera_angle* edits? transitions?")
@@ -85,7 +92,8 @@ EDGE_TIME = re.compile(
     r"|\b(first|last) (appear|see|show|visible)"
 )
 SUMMARY = _any(
-    "summar* sum_it_up sum_up sum_this_up tl_dr describe description overview recap gist in_a_nutshell going_on what_happens what_happened what_is_happening",
+    "summar* sum_it_up sum_up sum_this_up tl_dr describe description overview recap gist in_a_nutshell "
+    "going_on what_happens what_happened what_is_happening",
     "what_goes_on what_do_you_see what_is_in_the what_is_in_this what_can_you_see what_can_i_see",
     "what_can_be_seen what_is_the_video what_is_this_video what_is_the_clip what_is_there_to_see",
     "what_is_visible tell_me_about_the tell_me_about_this",
@@ -119,7 +127,8 @@ ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         _any(
-            "happy sad angry annoyed upset smil* mood emotion* feel* afraid scared bored tired nervous friendly"
+            "happy sad angry annoyed upset smil* mood emotion* feel* afraid scared bored tired nervous "
+            "friendly"
         ),
         "feelings",
     ),
@@ -127,8 +136,8 @@ ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
     (_any("how_old age young old gender male_or_female man_or_woman man_or_a_woman"), "age or gender"),
     (
         _any(
-            "name_of whose who_is who_are who_was who_were who_made who_filmed who_shot who_directed who_won",
-            "who_wrote identity called",
+            "name_of his_name her_name their_names? whose who_is who_are who_was who_were who_made",
+            "who_filmed who_shot who_directed who_won who_wrote identity called",
         ),
         "who someone is",
     ),
@@ -136,7 +145,8 @@ ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
     (_any("tomorrow weather forecast yesterday next_week stock price* cost*"), "anything outside the video"),
     (
         re.compile(
-            r"\b(which|what) (city|country|town|street|state|planet|place|location|brand|model|make|year|date"
+            r"\b(which|what) (city|country|town|street|state|planet|place|location|brand|model|make"
+            r"|year|date"
             r"|day)\b|\bwhere (was|were|is|are) (this|it|the (video|clip|scene|footage))"
             r" (filmed|shot|recorded|taken|made)\b"
         ),
@@ -170,7 +180,9 @@ FUNCTION_WORDS = frozenset(
         " which who whom whose when where why how any some many much all every each other another more"
         " most than then so as if please tell show list give find let know just also ever never only"
         " really actually exactly now again still yet up down out off see seen hear heard appear appearing"
-        " riding holding wearing leaning standing sitting walking coming going getting anyone means very like someone happen happening happened occur come go get look watch visible present shown anything something"
+        " riding holding wearing leaning standing sitting walking coming going getting anyone means "
+        "very like someone happen happening happened occur come go get look watch visible present shown "
+        "anything something"
         " thing everything nothing kind type sort video clip footage film movie recording scene shot"
         " picture image frame screen time second minute moment point start begin beginning end part first"
         " last long short whole entire total number count amount different during while like use contain"
@@ -183,8 +195,10 @@ FUNCTION_WORDS = frozenset(
 )
 
 NO_PHRASE = re.compile(
-    r"^(very|begins?|ends?|starts?|being|anything|something|in|at|to|on|by|first|last|next|after|before|when|that|here|there|during|again"
-    r"|exactly|then|them|him|her|they|he|she|it|this|the|and|does|do|did|you|there's|a lot|video|clip|out|loud|with|from|while|of|as|for|is|are|or)\b( .*)?$"
+    r"^(very|begins?|ends?|starts?|being|anything|something|in|at|to|on|by|first|last|next|after|before"
+    r"|when|that|here|there|during|again"
+    r"|exactly|then|them|him|her|they|he|she|it|this|the|and|does|do|did|you|there's|a lot|video|clip"
+    r"|out|loud|with|from|while|of|as|for|is|are|or)\b( .*)?$"
 )
 QUOTED = re.compile(
     r"[\"\u201c\u201d\u00ab]([^\"\u201c\u201d\u00bb]{1,200})[\"\u201c\u201d\u00bb]"

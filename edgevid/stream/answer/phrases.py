@@ -12,23 +12,30 @@ _ACTIVE = re.compile(
     r"|us(?:e|es|ed) (?=the (?:word|phrase|term)))\s+(.+)$"
 )
 _PASSIVE = re.compile(
-    r"\b(?:is|are|was|were|does|do|did|has|have|gets?) (?:the |a |an |any )?(.+?) (?:ever |been |get |being )*"
-    r"(?:mentioned|said|spoken|uttered|brought up|come up|comes up|discussed|talked about|announced|pronounced)\b"
+    r"\b(?:is|are|was|were|does|do|did|has|have|gets?) (?:the |a |an |any )?(.+?) (?:ever |been |get "
+    r"|being )*"
+    r"(?:mentioned|said|spoken|uttered|brought up|come up|comes up|discussed|talked about|announced"
+    r"|pronounced)\b"
 )
 _NAMED = re.compile(r"\b(?:the|a) (?:word|words|phrase|name|term|sentence|expression) (.+)$")
 _AFTER = re.compile(
-    r"\b(?:right |just |directly |immediately |straight |shortly )?(?:after|before|following|preceding|follows|"
-    r"precedes) (?:(?:the )?(?:word|words|phrase) )?(?:(?:he|she|they|someone|one) (?:say|says|said) )?(.+)$"
+    r"\b(?:right |just |directly |immediately |straight |shortly )?(?:after|before|following|preceding"
+    r"|follows|"
+    r"precedes) (?:(?:the )?(?:word|words|phrase) )?(?:(?:he|she|they|someone|one) (?:say|says"
+    r"|said) )?(.+)$"
 )
 _LEAD = re.compile(
-    r"^(?:(?:the|a|an|any|some|anything|something|much|his|her|its|their|word|words|phrase|term|name|about|of|that"
+    r"^(?:(?:the|a|an|any|some|anything|something|much|his|her|its|their|word|words|phrase|term|name"
+    r"|about|of|that"
     r"|on|to do with) )+(?=\S)"
 )
 _TAIL = re.compile(
-    r"\s+(?:(?:in|during|on|from|within) (?:the|this|there|it|that)\b.*|by (?:him|her|them|it|anyone|someone|the \w+)"
+    r"\s+(?:(?:in|during|on|from|within) (?:the|this|there|it|that)\b.*|by (?:him|her|them|it|anyone"
+    r"|someone|the \w+)"
     r"|at (?:all|any (?:point|time)|some (?:point|time)|the .*)|anywhere|somewhere|ever|aloud|out loud|too"
     r"|comes? up|(?:is |was |are |were |be |being |get |gets )?"
-    r"(?:said|spoken|mentioned|uttered|used|heard|brought up|appear\w*|occur\w*|shown|visible|written|on screen"
+    r"(?:said|spoken|mentioned|uttered|used|heard|brought up|appear\w*|occur\w*|shown|visible|written"
+    r"|on screen"
     r"|on the screen|displayed))$"
 )
 _SPLIT = re.compile(r" (?:or|like|such as) ")
@@ -42,7 +49,8 @@ def quoted(question: str) -> str | None:
 
 
 def spoken_phrase(text: str) -> str | None:
-    """The words whose saying is asked about, from a plain question; None when it asks for all that is said."""
+    """The words whose saying is asked about, from a plain question; None when it asks for all that is "
+    "said."""
     for pattern in (_NAMED, _PASSIVE, _ACTIVE):
         match = pattern.search(text)
         phrase = _clean(match.group(1)) if match else None

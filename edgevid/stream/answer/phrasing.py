@@ -8,8 +8,10 @@ from datetime import datetime
 from edgevid.core.nouns import NS_PER_S, Evidence
 
 _BARE = frozenset(
-    "someone somebody anyone anybody everyone everybody music speech rain water wind traffic applause laughter"
-    " food clothes clothing furniture luggage cutlery kitchenware electronics wildlife fruit silence".split()
+    "someone somebody anyone anybody everyone everybody music speech rain water wind traffic applause "
+    "laughter"
+    " food clothes clothing furniture luggage cutlery kitchenware electronics wildlife fruit "
+    "silence".split()
 )
 _LISTED = 4  # spans named in one sentence
 

@@ -17,7 +17,8 @@ _FLOOR = 0.5  # cosine below which an exemplar says nothing about a question
 
 
 def nearest(question: str, store: ModelStore) -> str | None:
-    """A plainly worded question that asks the same, or None when no exemplar is near or the pack is missing."""
+    """A plainly worded question that asks the same, or None when no exemplar is near or the pack is "
+    "missing."""
     embed = embedder(store)
     if embed is None:
         return None

@@ -24,7 +24,8 @@ _DOES = re.compile(
 
 
 def presence(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
-    """Is there a SUBJECT? Of several joined by "or", one is enough; else all but the place must be there."""
+    """Is there a SUBJECT? Of several joined by "or", one is enough; else all but the place must be "
+    "there."""
     if not query.subject:
         return undetectable(query, vocabulary) if query.unknown else which(query, watched)
     asked = _without_places(query)

@@ -1,4 +1,5 @@
-"""One text embedder per store, loaded at the first question that needs it; None when its pack is missing."""
+"""One text embedder per store, loaded at the first question that needs it; None when its pack is "
+"missing."""
 
 from __future__ import annotations
 

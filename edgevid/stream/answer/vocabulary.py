@@ -120,7 +120,8 @@ class Vocabulary:
         """The object a mistyped word of some length nearly spells; else the word itself."""
         if len(word) < _TYPED or word in self._entries:
             return word
-        return next(iter(get_close_matches(word, self._objects, n=1, cutoff=_NEARLY)), word)
+        near = [name for name in self._objects if name[0] == word[0] and abs(len(name) - len(word)) < 2]
+        return next(iter(get_close_matches(word, near, n=1, cutoff=_NEARLY)), word)
 
     def knows(self, word: str) -> bool:
         """Whether any channel has a label for ``word``."""

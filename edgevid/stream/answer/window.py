@@ -1,4 +1,5 @@
-"""Times named in a question ("at 0:20", "in the first 5 seconds", "at the end") as the part that is meant."""
+"""Times named in a question ("at 0:20", "in the first 5 seconds", "at the end") as the part that is "
+"meant."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from edgevid.core.nouns import NS_PER_S, TimeSpan
 _NUMBER = r"one|two|three|four|five|six|seven|eight|nine|ten|fifteen|twenty|thirty"
 _CLOCK = (
     r"(?:(?:(\d+):)?(\d{1,2}):(\d{2})"
-    rf"|(?:second |t ?= ?)?(\d+(?:\.\d+)?|{_NUMBER}) ?(s|secs?|seconds?|m|min|mins|minutes?)\b|second (\d+)\b)"
+    rf"|(?:second |t ?= ?)?(\d+(?:\.\d+)?|{_NUMBER}) ?(s|secs?|seconds?|m|min|mins|minutes?)\b"
+    rf"|second (\d+)\b)"
 )
 _COUNT = 6  # groups in _CLOCK
 _AT = re.compile(
@@ -25,13 +27,16 @@ _HALF = re.compile(
 )
 _MIDDLE = re.compile(r"\b(?:in|at|around|about) the (?:middle|halfway point|midpoint)\b|\bhalf ?way\b")
 _START = re.compile(
-    r"\b(?:at|in|from|right at) (?:the )?(?:very )?(?:start|beginning|outset|opening)\b|^initially\b|\bat first\b"
-    r"|\bin the (?:very )?first (?:frame|shot|scene|moment|picture|image)\b|\b(?:to|in the) begin(?: with)?\b"
+    r"\b(?:at|in|from|right at) (?:the )?(?:very )?(?:start|beginning|outset|opening)\b|^initially\b"
+    r"|\bat first\b"
+    r"|\bin the (?:very )?first (?:frame|shot|scene|moment|picture|image)\b|\b(?:to"
+    r"|in the) begin(?: with)?\b"
     r"|\bwhen (?:the|this) (?:video|clip) (?:starts|begins|opens)\b|\binitially$"
 )
 _END = re.compile(
     r"\b(?:at|in|by|towards?|near|right at) (?:the )?(?:very )?end\b|\bin the (?:very )?(?:last|final) "
-    r"(?:frame|shot|scene|moment|picture|image)\b|\bwhen (?:the|this) (?:video|clip) (?:ends|stops|finishes)\b"
+    r"(?:frame|shot|scene|moment|picture|image)\b|\bwhen (?:the|this) (?:video|clip) (?:ends|stops"
+    r"|finishes)\b"
 )
 _TIMED = (_BETWEEN, _FIRST, _LAST, _AT, _AFTER, _BEFORE, _HALF)
 _WORDS = dict(zip(_NUMBER.split("|"), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 30), strict=True))
