@@ -1,7 +1,7 @@
 // y[m, n] = x[m, k] W[n, k]^T (+ bias[n]), W in any GGUF type, re-packed once at load.
 //
 // Packed layout, the same for every ISA: rows are grouped into panels of 16 and padded with zero rows, so
-// that 16 outputs sit in the lanes of a vector; k runs in blocks of 32, padded with zeros.
+// that 16 outputs sit in the lanes of a vector; k runs in blocks of 32.
 //
 //   codes, 4 bit   [panel][block][4][16][4] bytes:  byte (g, row, j) = q[4g + j] | q[16 + 4g + j] << 4
 //   codes, 8 bit   [panel][block][8][16][4] int8:   (g, row, j) = q[4g + j]
