@@ -6,7 +6,7 @@ EXTRAS ?= test
 JOBS   ?= $(shell nproc)
 BIN     = $(VENV)/bin
 
-.PHONY: demo test pytest ctest sanitize fuzz lint format packs wheel clean help
+.PHONY: demo test pytest ctest sanitize tsan fuzz lint format packs wheel clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,11 @@ sanitize: ## C++ tests under ASan + UBSan
 	@cmake --preset asan > build/cmake-asan.log 2>&1 || { cat build/cmake-asan.log; exit 1; }
 	@cmake --build --preset asan -j $(JOBS)
 	@ctest --preset asan -j $(JOBS)
+
+tsan: ## thread pool and decoder under ThreadSanitizer
+	@cmake --preset tsan > build/cmake-tsan.log 2>&1 || { cat build/cmake-tsan.log; exit 1; }
+	@cmake --build --preset tsan -j $(JOBS) --target ev_test_base ev_test_kv
+	@ctest --preset tsan -j $(JOBS) -R "ThreadPool|KvCache"
 
 fuzz: ## fuzz every parser for FUZZ_SECONDS each (default 60)
 	@.ci/fuzz.sh $(or $(FUZZ_SECONDS),60)

@@ -1,4 +1,5 @@
-// Element and block types of tensors. Values equal GGUF's (ggml_type), so a file's number is the enum's value.
+// Element and block types of tensors. Values equal GGUF's (ggml_type), so a file's number is the enum's
+// value.
 #pragma once
 
 #include <cstddef>
