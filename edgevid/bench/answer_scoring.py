@@ -102,7 +102,8 @@ def _yes(expect: Expect, text: str, evidence: Spans) -> bool:
 
 def _no(expect: Expect, text: str, evidence: Spans) -> bool:
     first = sentences(text)[0]
-    return not says_yes(first) and not declines(first) and not hedges(first) and denies(clauses(text)[0])
+    none = re.match(r"0(?!\d|:|\.\d|\s*[-–])", first.strip()) is not None
+    return not (says_yes(first) or declines(first) or hedges(first)) and (none or denies(clauses(text)[0]))
 
 
 def _cannot(expect: Expect, text: str, evidence: Spans) -> bool:

@@ -219,6 +219,13 @@ def test_citations_and_verdict() -> None:
     assert "either" in KINDS
 
 
+def test_a_leading_zero_denies_but_a_time_or_range_does_not() -> None:
+    assert score(NO, "0.")
+    assert score(NO, "0 dogs were seen.")
+    for text in ("0:04 a dog", "0.5 s in, a dog", "0-3 dogs", "10 dogs"):
+        assert not score(NO, text), text
+
+
 def test_invented_times() -> None:
     cited = [(4.4, 8.6), (15.0, 19.0)]
     assert invented_times("Cars at 0:04–0:09 and 0:15–0:19, in a video of 30.2 s.", cited, 30.16) == []
