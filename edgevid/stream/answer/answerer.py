@@ -12,7 +12,7 @@ from edgevid.stream.answer import hearing, intent, language, order, seeing
 from edgevid.stream.answer.closest import closest
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.labels import load_vocabulary
-from edgevid.stream.answer.mention import mentioned, nearest_seen
+from edgevid.stream.answer.mention import mentioned, nearest_said, nearest_seen
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.router import nearest
 from edgevid.stream.answer.vocabulary import Vocabulary
@@ -72,7 +72,7 @@ class Answerer:
         if window is not None:
             watched = watched.within(window)
         if query.intent == "unknown":
-            found = mentioned(query.words, watched)
+            found = mentioned(query.words, watched) or self._said_near(query, watched)
             plainer = None if found is not None else nearest(question, self._store)
             if plainer is None:
                 return found or closest(question, watched, self._store)
@@ -88,11 +88,17 @@ class Answerer:
         if words is not None:
             text = f"{reply.text} {words.text}" if reply.via == "cannot" else words.text
             return Reply(text, words.evidence, f"{reply.via}+{words.via}")
+        if unasked and (near_said := self._said_near(query, watched)) is not None:
+            return near_said
         if reply.via == "undetectable":
             near = nearest_seen(" ".join(query.unknown), watched, self._store)
             if near is not None:
                 return Reply(f"{reply.text[:-1]}; {near.text}.", near.evidence, "undetectable+near")
         return reply
+
+    def _said_near(self, query: Query, watched: Watched) -> Reply | None:
+        asks = query.text.startswith(("what ", "which ", "who ", "where ", "why ", "how "))
+        return nearest_said(query.text, watched, self._store) if asks and query.unknown else None
 
     def _dispatch(self, query: Query, watched: Watched) -> Reply:
         vocabulary = self.vocabulary

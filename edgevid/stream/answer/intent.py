@@ -102,7 +102,7 @@ def parse(question: str, vocabulary: Vocabulary) -> Query:
     return _classify(text, question, base)
 
 
-_SAYS_OR_CUTS = re.compile(f"{patterns.SAID.pattern}|{patterns.CUTS.pattern}")
+_SAYS_OR_CUTS = re.compile(rf"{patterns.SAID.pattern}|{patterns.CUTS.pattern}|\bwords?\b")
 
 
 def _classify(text: str, question: str, base: Query) -> Query:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgevid.core.nouns import Evidence
 from edgevid.memory.memory import Row
+from edgevid.perception.speech import UNRECOGNISED
 from edgevid.stream.answer import lookup, patterns, phrasing
 from edgevid.stream.answer.normal import stems
 from edgevid.stream.answer.reply import Reply
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
     from edgevid.models.store import ModelStore
 
 _QUOTED = 3
+_ASKING = frozenset("what which who where why how whose when".split())
+_NEAR_SAID = 0.35  # the same, for a whole line of speech
 _NEAR = 0.5  # cosine from which a label is called near
 
 
 def mentioned(words: tuple[str, ...], watched: Watched) -> Reply | None:
     """Lines of speech or screen text that share the question's content words; None when none does.
 
-    At least half of the content words must be there, and one of four letters or more.
+    At least half of the content words must be there, and one of four letters or more. A question for a
+    content ("what would he like") gets what was said around it too, where the answer may stand.
     """
     wanted = {word for word in words if word not in patterns.FUNCTION_WORDS and len(word) > 2}
     if not wanted:
@@ -36,9 +40,33 @@ def mentioned(words: tuple[str, ...], watched: Watched) -> Reply | None:
         return None
     most = max(count for count, _ in scored)
     rows = [row for count, row in scored if count == most][:_QUOTED]
+    if words[0] in _ASKING and len(rows) == 1:
+        rows = _around(rows[0], watched)
     evidence = tuple(Evidence(row.observation.span, (row.id,)) for row in rows)
     quotes = [_quote(row, e) for row, e in zip(rows, evidence, strict=True)]
     return Reply(f"In words: {phrasing.conjunction(quotes)}.", evidence, "mentioned")
+
+
+def nearest_said(question: str, watched: Watched, store: ModelStore) -> Reply | None:
+    """The line of speech nearest in meaning to a question for a content; None when none is near."""
+    rows = [row for row in watched.of("speech") if row.observation.label != UNRECOGNISED]
+    embed = embedder(store) if rows else None
+    if embed is None:
+        return None
+    vectors = embed([question, *(row.observation.label for row in rows)])
+    similar = vectors[1:] @ vectors[0]
+    best = int(similar.argmax())
+    if similar[best] < _NEAR_SAID:
+        return None
+    evidence = Evidence(rows[best].observation.span, (rows[best].id,))
+    return Reply(f"In words: {_quote(rows[best], evidence)}.", (evidence,), "near-said")
+
+
+def _around(row: Row, watched: Watched) -> list[Row]:
+    """The row and its neighbours in time of the same channel."""
+    rows = list(watched.of(row.observation.kind))
+    at = rows.index(row)
+    return rows[max(0, at - 1) : at + 2]
 
 
 def nearest_seen(phrase: str, watched: Watched, store: ModelStore) -> Reply | None:

@@ -72,7 +72,8 @@ LIST_KIND = re.compile(
 )
 ROAD_SIGN = _any("stop_sign street_sign traffic_sign road_sign")
 HEARD = _any(
-    "hear* sounds? nois* audio music* listen* loud quiet silent silence song soundtrack audible sings? sang singing"
+    "hear* sounds? nois* audio music* listen* loud quiet silent silence song soundtrack audible sings? sang",
+    "singing",
 )
 CUTS = _any("cuts? scene_change* scene_cut* scene_transition* scenes shots camera_change* camera_switch*")
 CUTS_MORE = _any("camera_angle* edits? transitions?")

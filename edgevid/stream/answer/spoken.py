@@ -17,6 +17,7 @@ from edgevid.stream.answer.normal import root, stems
 _ALIKE = 0.8  # a recogniser's slip of a letter or two in a longer word
 _LONG = 5  # letters from which a slip is forgiven
 _WHOLE_NS = 3_000_000_000  # an utterance this short is its own time
+_DIGITS = "zero one two thre four fiv six seven eight nin ten"  # as root() leaves them
 # Words a recogniser cannot tell apart by ear alone, under one spelling.
 _SOUND_ALIKE = {
     "read": "red",
@@ -28,6 +29,7 @@ _SOUND_ALIKE = {
     "won": "one",
 }
 _SOUND_ALIKE |= {"too": "two", "to": "two", "for": "four", "writ": "right", "knew": "new", "hear": "here"}
+_SOUND_ALIKE |= dict(zip("0 1 2 3 4 5 6 7 8 9 10".split(), _DIGITS.split(), strict=True))
 _SMALL = frozenset("a an the of to in on at and or is are be was were it that this".split())
 
 
@@ -70,6 +72,12 @@ def places(rows: Sequence[Row], phrase: str) -> list[Place]:
         have = [root(word) for word in words]
         runs = [i for i in range(len(have) - len(wanted) + 1) if _alike(have[i : i + len(wanted)], wanted)]
         exact += [Place(row, i, i + len(wanted) - 1, words) for i in runs]
+        if not runs:  # "good bye" and "goodbye"
+            runs = [i for i in range(len(words)) if len(wanted) > 1 and words[i] == "".join(stems(phrase))]
+            exact += [Place(row, i, i, words) for i in runs]
+            pairs = [i for i in range(len(words) - 1) if [words[i] + words[i + 1]] == stems(phrase)]
+            exact += [Place(row, i, i + 1, words) for i in pairs]
+            runs += pairs
         if not runs and (place := _scattered(row, words, have, wanted)) is not None:
             loose.append(place)
     return exact or loose
