@@ -43,7 +43,8 @@ WORDINGS: dict[str, str] = {
         what kind of vehicle is it
         what is standing on the table|which animal is this|what does the man ride
         show me which food there is""",
-    "said": """what does he say|What is said?|transcribe it|which words come last?|what did she say at the end|does anyone talk
+    "said": """what does he say|What is said?|transcribe it|which words come last?
+        what did she say at the end|does anyone talk
         does he mention money|do they talk about trains|when does he say hello|is the word apple said
         anything said about dinner?|what is the last word|first words?|Give me his exact words, please.
         what are they talking about|is anyone speaking|did anybody speak|does she bring up her mother

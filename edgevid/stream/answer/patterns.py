@@ -15,7 +15,8 @@ SAID = _any(
     "use_the_word uses_the_word the_word say says said saying speak* spoke* talk* tell_us tells_us",
     "tell_them mention* utter* quote* narrat* transcri* speech conversation dialog* voice_?over",
     "spoken pronounce* sentence* phrase* discuss* announc* voice* monologue brought_up bring_up brings_up",
-    "exact_words first_words? last_words? opening_words? closing_words? final_words? few_words words_come words_end words_begin refer* lyrics",
+    "exact_words first_words? last_words? opening_words? closing_words? final_words? few_words",
+    "words_come words_end words_begin refer* lyrics",
     "his_words her_words their_words",
 )
 SCREEN_SAYS = re.compile(
