@@ -33,7 +33,7 @@ _REST_S = 0.01  # both sides' workers spin for a while after a call; let them fa
 
 
 def rows(*, quick: bool = False, threads: int = 0) -> Iterator[Row]:
-    """Rows of the bench; ``quick`` measures depth 512 only.
+    """Rows of the bench; ``quick`` measures depth 512 only, with half the repetitions.
 
     Raises:
         MissingPartError: the model pack is not pulled.
@@ -45,10 +45,10 @@ def rows(*, quick: bool = False, threads: int = 0) -> Iterator[Row]:
     bandwidth = _read_bandwidth(ours.threads)
     ids = [int(t) for t in np.random.default_rng(0).integers(100, 40000, depths[-1] + 512)]
     for depth in depths:
-        yield from _rows_at(depth, ours, peers, missing, ids, bandwidth)
+        yield from _rows_at(depth, ours, peers, missing, ids, bandwidth, quick)
     how = f"{ours.threads} threads each read 256 MB, best of 5"
     yield Row("memory read bandwidth", round(bandwidth / 1e9, 1), "GB/s", None, None, how)
-    yield from _parity_rows(path, ours, tokens=500 if quick else 2000)
+    yield from _parity_rows(path, ours, tokens=300 if quick else 2000)
 
 
 def _rows_at(
@@ -58,12 +58,14 @@ def _rows_at(
     missing: str,
     ids: list[int],
     bandwidth: float,
+    quick: bool,
 ) -> Iterator[Row]:
     backends: dict[str, LanguageModel] = {"ours": ours, **peers}
     sequences = {name: model.new_sequence() for name, model in backends.items()}
     for sequence in sequences.values():
         sequence.append_tokens(ids[:depth], logits="none")
-    for what, (count, repetitions) in STEPS.items():
+    for what, (count, full) in STEPS.items():
+        repetitions = (full + 1) // 2 if quick else full
         ms = _take_turns(sequences, ids[depth : depth + count], repetitions)
         method = f"median of {repetitions} at depth {depth}, {ours.threads} threads, logits of the last row"
         mine = ms.pop("ours")
