@@ -36,9 +36,7 @@ class _Channels(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 )
 @click.option("--llm", metavar="MODEL", help="Run a decoder on the stream: 'demo' or a GGUF file.")
 @click.option("--fps", default=1.0, show_default=True, help="Frames looked at per second of video.")
-@click.option(
-    "--channels", type=_Channels(), default=",".join(KINDS), show_default=True, help="What to watch for."
-)
+@click.option("--channels", type=_Channels(), help=f"What to watch for, of {', '.join(KINDS)}; default: all.")
 @click.option(
     "--start",
     "start_s",
@@ -60,7 +58,7 @@ def command(
     questions: tuple[str, ...],
     llm: str | None,
     fps: float,
-    channels: tuple[Kind, ...],
+    channels: tuple[Kind, ...] | None,
     start_s: float,
     end_s: float | None,
     threads: int,

@@ -14,7 +14,7 @@ import asyncio
 import math
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 from edgevid.core.errors import BadInputError, UsageError
 from edgevid.core.kv_config import KVConfig
 from edgevid.core.limits import MediaLimits
-from edgevid.core.nouns import KINDS, NS_PER_S, Answer, Frame, Kind
+from edgevid.core.nouns import NS_PER_S, Answer, Frame, Kind
 from edgevid.memory.memory import Memory
+from edgevid.stream import channels as chosen
 from edgevid.stream.events import Event
 from edgevid.stream.stats import StageTimes, stats_json
 from edgevid.stream.watcher import Watcher
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from edgevid.media.source import Source
     from edgevid.models.llm import LanguageModel
     from edgevid.models.store import ModelStore
-    from edgevid.perception.protocols import AudioChannel, VisualChannel
     from edgevid.stream.follower import Follower
 
 _SAMPLE_RATE = 16_000  # what every audio channel listens at
@@ -49,7 +49,7 @@ class StreamSession:
         model: None (no decoder runs), "demo", a path to a GGUF file, or a loaded ``LanguageModel``.
         kv: bounds of the decoder's KV cache.
         memory: where rows are kept; None keeps them in RAM. The caller closes a memory it passes.
-        channels: kinds to watch for; each needs its model pack.
+        channels: kinds to watch for, each of which needs its model pack; None = all that can be had here.
         fps: frames looked at per second of video.
         threads: CPU threads for all of perception and decoding; 0 = all cores.
         store: model packs; None = the user's cache.
@@ -65,7 +65,7 @@ class StreamSession:
         *,
         kv: KVConfig | None = None,
         memory: Memory | None = None,
-        channels: Iterable[Kind] = KINDS,
+        channels: Iterable[Kind] | None = None,
         fps: float = 1.0,
         threads: int = 0,
         store: ModelStore | None = None,
@@ -75,14 +75,14 @@ class StreamSession:
 
         if not 0 < fps <= 240:
             raise UsageError(f"fps is {fps}", fix="choose a rate above 0, at most 240")
-        self.channels = tuple(channels)
         self.fps = fps
         threads = threads or os.cpu_count() or 1
         store = store or ModelStore()
-        visual = _visual_channels(store, threads, self.channels)
+        self.channels, self._left_out = chosen.choose(store, channels)
+        visual = chosen.visual(store, threads, self.channels)
         self._glancing = tuple(channel for channel in visual if channel.kind == "cut")
         self._looking = tuple(channel for channel in visual if channel.kind != "cut")
-        self._listening = _audio_channels(store, self.channels)
+        self._listening = chosen.audio(store, self.channels)
         self.memory = memory or Memory()
         self._owns_memory = memory is None
         self._answerer = Answerer(self.memory, store=store)
@@ -215,7 +215,7 @@ class StreamSession:
             kv_tokens=int(decoder.pop("kv_tokens", 0)),
             stages=self._stages,
             text_stride=self._watcher.text_stride if self._watcher else 1,
-            warnings=self._warnings,
+            warnings=[*self._left_out, *self._warnings],
             **({"decoder": decoder} if decoder else {}),
         )
 
@@ -257,20 +257,3 @@ def _open(source: str | Path | Source, limits: MediaLimits) -> Source:
     from edgevid.media.source import open_source
 
     return open_source(source, limits=limits)
-
-
-def _visual_channels(store: ModelStore, threads: int, kinds: tuple[Kind, ...]) -> Sequence[VisualChannel]:
-    if not set(kinds) & {"object", "class", "text", "cut"}:
-        return ()
-    from edgevid.perception import vision
-
-    return vision.default_channels(store, threads=threads, channels=kinds)
-
-
-def _audio_channels(store: ModelStore, kinds: tuple[Kind, ...]) -> Sequence[AudioChannel]:
-    """One thread each: the ear works beside the eye."""
-    if not set(kinds) & {"speech", "sound"}:
-        return ()
-    from edgevid.perception import audio
-
-    return audio.default_channels(store, threads=1, channels=kinds)
