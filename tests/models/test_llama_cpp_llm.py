@@ -104,7 +104,7 @@ def test_a_missing_package_and_a_bad_file_say_what_to_do(
 ) -> None:
     bad = tmp_path / "bad.gguf"
     bad.write_bytes(b"GGUF nothing")
-    if "llama_cpp" in sys.modules:
+    if sys.modules.get("llama_cpp") is not None:
         with pytest.raises(BadModelError, match="cannot load"):
             LlamaCppModel(bad)
     monkeypatch.setitem(sys.modules, "llama_cpp", None)

@@ -13,7 +13,6 @@ from edgevid.models.chat import Message, chat_tokens
 from edgevid.models.hashing import sha256_of
 from edgevid.models.native_llm import NativeLanguageModel
 from edgevid.models.store import ModelStore
-from tests.models.torch_llama import TorchLlama
 
 pytestmark = pytest.mark.packs
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -57,6 +56,9 @@ def test_usual_mode_is_as_close_to_exact_as_llama_cpp_is(
 
 
 def test_exact_mode_agrees_with_torch(path: Path, recorded: dict[str, Any]) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'edgevid[dev]'")
+    from tests.models.torch_llama import TorchLlama
+
     ids = recorded["ids"][:200].tolist()
     reference = TorchLlama(path)
     ours = NativeLanguageModel(path, exact=True).new_sequence().append_tokens(ids, logits="all")
