@@ -131,3 +131,12 @@ def test_an_empty_timeline_is_answered(memory: Memory) -> None:
         "blorp the grue",
     ):
         assert ask(memory, question, video).evidence == () or question
+
+
+def test_without_the_object_channel_absence_says_so(memory: Memory) -> None:
+    video = memory.add_video("x", width=9, height=9, has_audio=True, channels=("class", "sound"))
+    assert (
+        ask(memory, "Is there a dog?", video).text
+        == "No, a dog was not detected, but I did not watch for objects."
+    )
+    assert "did not watch for objects" in ask(memory, "How many cars are there?", video).text

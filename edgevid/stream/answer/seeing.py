@@ -198,21 +198,19 @@ def cuts(query: Query, watched: Watched) -> Reply:
 
 
 def absent(term: Term, watched: Watched) -> Reply:
-    """The channel that could have found ``term`` ran and did not."""
+    """A channel that could have found ``term`` ran and did not; one that did not run is named."""
     channels = [kind for kind in term.labels if watched.watched_for(kind)]
     if not channels:
         needs = " or ".join(sorted(term.labels))
-        missing = (
-            "the video has no sound"
-            if set(term.labels) <= {"sound", "speech"}
-            else f"I did not watch for {needs}"
-        )
+        mute = set(term.labels) <= {"sound", "speech"} and not watched.video.has_audio
+        missing = "the video has no sound" if mute else f"I did not watch for {needs}"
         return Reply(f"No: {missing}.", (), "absent")
-    if set(channels) == {"sound"}:
+    if set(channels) == {"sound"} and "object" not in term.labels:
         return Reply(f"No, {term.phrase} was not heard.", (), "absent")
-    if "person" in term.labels.get("object", ()):
-        return Reply("No, no person was detected.", (), "absent")
-    return Reply(f"No, {phrasing.article(term.phrase)} was not detected.", (), "absent")
+    blind = "object" in term.labels and "object" not in channels
+    note = ", but I did not watch for objects" if blind else ""
+    name = "no person" if "person" in term.labels.get("object", ()) else phrasing.article(term.phrase)
+    return Reply(f"No, {name} was {'' if name == 'no person' else 'not '}detected{note}.", (), "absent")
 
 
 def undetectable(query: Query, vocabulary: Vocabulary) -> Reply:
