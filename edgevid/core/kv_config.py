@@ -10,7 +10,7 @@ class KVConfig:
     """Bounds of a paged KV cache.
 
     Attributes:
-        page_size: tokens per page.
+        page_size: tokens per page; the native decoder takes multiples of 16.
         max_tokens: tokens kept; None = the trained context. Past it the first ``sinks`` tokens and the
             newest ones are kept (attention sinks, StreamingLLM, arXiv 2309.17453).
         sinks: tokens at the start of the stream that are never dropped.
