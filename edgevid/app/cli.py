@@ -21,7 +21,7 @@ _VERBS = {  # verb -> (module that holds its click command, one line for --help)
     "bench": ("edgevid.app.bench_cli", "Measure speed and quality; print ratios to named peers."),
     "completion": ("edgevid.app.completion", "Print the shell completion script."),
 }
-_INTERRUPTED = 130
+_USAGE, _INTERRUPTED = 2, 130
 
 
 class _LazyGroup(click.Group):
@@ -70,7 +70,7 @@ def _run(args: list[str]) -> int:
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.ClickException as error:
-        return _report("usage", error.format_message(), _help_hint(error), click_code(error), args)
+        return _report("usage", error.format_message(), _help_hint(error), _USAGE, args)
     except EdgevidError as error:
         return _report(error.code, error.message, error.fix, error.exit_code, args)
     except (KeyboardInterrupt, click.Abort):
@@ -81,11 +81,6 @@ def _run(args: list[str]) -> int:
     except OSError as error:
         where = f" '{error.filename}'" if error.filename else ""
         return _report("failed", f"{error.strerror or error}{where}", None, 1, args)
-
-
-def click_code(error: click.ClickException) -> int:
-    """Exit code of a click error; all of them are about usage."""
-    return error.exit_code if isinstance(error, click.UsageError) else 2
 
 
 def _help_hint(error: click.ClickException) -> str | None:

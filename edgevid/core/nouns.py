@@ -106,15 +106,6 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """One spoken word with its time."""
-
-    text: str
-    span: TimeSpan
-    score: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
     """Rows of memory that support an answer, as one time span."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from edgevid.core.nouns import NS_PER_S, Evidence
 
@@ -22,11 +21,6 @@ def clock(ns: int) -> str:
     if seconds >= 3600:
         return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
     return f"{seconds // 60}:{seconds % 60:02d}"
-
-
-def wall_clock(ns: int) -> str:
-    """Unix time in the machine's time zone as ``hh:mm:ss``."""
-    return datetime.fromtimestamp(ns / 1e9).astimezone().strftime("%H:%M:%S %Z")
 
 
 def interval(evidence: Evidence) -> str:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from edgevid.core.nouns import Kind
 from edgevid.stream.answer import terms
-from edgevid.stream.answer.normal import singular, stems
+from edgevid.stream.answer.normal import stems
 
 _TYPED = 5  # letters from which a typing slip is mended
 _NEARLY = 0.83  # likeness of the slip to the word: one letter in six
@@ -126,12 +126,6 @@ class Vocabulary:
     def knows(self, word: str) -> bool:
         """Whether any channel has a label for ``word``."""
         return " ".join(stems(word)) in self._entries
-
-    def matches(self, label: str, phrase: str) -> bool:
-        """Whether ``label`` names ``phrase`` word by word ("golden retriever" names "retriever")."""
-        wanted = stems(phrase)
-        have = [singular(word) for word in stems(label)]
-        return bool(wanted) and all(word in have for word in wanted)
 
 
 # Words that are labels of some detector but mean something else in a question about a video.
