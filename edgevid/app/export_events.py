@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from edgevid.core.errors import BadInputError
-from edgevid.core.nouns import NS_PER_S
+from edgevid.core.nouns import KINDS, NS_PER_S
 from edgevid.media.atomic import written_whole
 from edgevid.memory.memory import Memory, Row
 from edgevid.stream.events import Event
@@ -76,7 +76,7 @@ def _choose_video(memory: Memory, video_id: int | None) -> int:
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(["object", "class", "text", "speech", "sound", "cut"]),
+    type=click.Choice(KINDS),
     help="Only these kinds (repeatable); SRT defaults to speech.",
 )
 def command(
@@ -98,7 +98,7 @@ def command(
     if format_ == "srt" and not kinds:
         kinds = ("speech",)
     with Memory(session) as memory:
-        rows = memory.rows(_choose_video(memory, video_id), kinds=kinds or None)  # type: ignore[arg-type]
+        rows = memory.rows(_choose_video(memory, video_id), kinds=kinds or KINDS)  # type: ignore[arg-type]
     text = _FORMATS[format_](rows)
     if output is None:
         click.echo(text, nl=False)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from edgevid.core.errors import EdgevidError
-from edgevid.core.nouns import Kind, Observation
+from edgevid.core.nouns import KINDS, Kind, Observation
 from edgevid.memory import erasing, files
 from edgevid.memory.erasing import Removed, Retention, Selection
 from edgevid.memory.records import ROW_COLUMNS, VIDEO_COLUMNS, Row, VideoRow, to_row, to_video
@@ -160,17 +160,17 @@ class Memory:
         self,
         video_id: int,
         *,
-        kinds: Iterable[Kind] | None = None,
+        kinds: Iterable[Kind] = KINDS,
         start_ns: int | None = None,
         end_ns: int | None = None,
     ) -> list[Row]:
-        """Rows of a video in order of start; ``start_ns``/``end_ns`` keep rows that overlap that interval."""
-        where = ["video_id = ?"]
-        args: list[object] = [video_id]
-        if kinds is not None:
-            wanted = list(kinds)
-            where.append(f"kind IN ({','.join('?' * len(wanted))})")
-            args += wanted
+        """Rows of a video in order of start; ``start_ns``/``end_ns`` keep rows that overlap that interval.
+
+        By default all that is reported; rows of kind "faint" only when they are named.
+        """
+        wanted = list(kinds)
+        where = ["video_id = ?", f"kind IN ({','.join('?' * len(wanted))})"]
+        args: list[object] = [video_id, *wanted]
         if start_ns is not None:
             where.append("end_ns >= ?")
             args.append(start_ns)
