@@ -8,12 +8,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["object", "class", "text", "speech", "sound", "cut"]
+Kind = Literal["object", "class", "text", "speech", "sound", "cut", "faint"]
 """What a perception channel reports. ``object``: COCO-80 detections; ``class``: ImageNet-1000 labels of the
 whole frame; ``text``: text read on screen; ``speech``: an utterance; ``sound``: an AudioSet tag; ``cut``: a
-scene cut."""
+scene cut; ``faint``: an object too weakly seen to be reported, kept for a question that names it."""
 
 KINDS: tuple[Kind, ...] = ("object", "class", "text", "speech", "sound", "cut")
+"""What can be watched for and is reported: every kind but ``faint``, which comes along with ``object``."""
 
 NS_PER_S = 1_000_000_000
 

@@ -157,7 +157,8 @@ class ObjectsChannel:
         self._before, self._weak_before = [], []
 
     def observe(self, frame: Frame, *, period_ns: int) -> list[Observation]:
-        """One observation per label, with the boxes of all its instances."""
+        """One observation per label, with the boxes of all its instances; of labels that do not count here,
+        the best instance as a ``faint`` observation."""
         found_now = self._detector(frame.image)
         kept = [d for d in found_now if self._is_sure(d) or self._stood(d)]
         self._before = kept
@@ -166,9 +167,11 @@ class ObjectsChannel:
         for detection in kept:
             by_label[detection.label].append(detection)
         span = TimeSpan(frame.pts_ns, frame.pts_ns + period_ns)
+        faint = {d.label: [d] for d in reversed(found_now) if d.label not in by_label}
+        seen: dict[Kind, dict[int, list[Detection]]] = {"object": by_label, "faint": faint}
         return [
             Observation(
-                kind="object",
+                kind=kind,
                 label=COCO_LABELS[label],
                 span=span,
                 score=max(d.score for d in found),
@@ -177,7 +180,8 @@ class ObjectsChannel:
                 model_id=PACK,
                 wall_ns=frame.wall_ns,
             )
-            for label, found in by_label.items()
+            for kind, of_kind in seen.items()
+            for label, found in of_kind.items()
         ]
 
     def _is_sure(self, detection: Detection) -> bool:

@@ -66,7 +66,7 @@ class StreamSession:
         kv: KVConfig | None = None,
         memory: Memory | None = None,
         channels: Iterable[Kind] | None = None,
-        fps: float = 1.0,
+        fps: float = 2.0,
         threads: int = 0,
         store: ModelStore | None = None,
     ) -> None:

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from edgevid.core.nouns import Kind, Observation
 from edgevid.memory.memory import Memory
 
-_MERGED: frozenset[Kind] = frozenset({"object", "class", "text"})
+_MERGED: frozenset[Kind] = frozenset({"object", "class", "text", "faint"})
 _SAME_TEXT = 0.8  # OCR of one unchanged caption differs by a letter or two between frames
 
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class Watcher:
     """Turns a source's frames and sound into rows of one video.
 
-    Channels that glance see every frame that comes, those that look every ``looks``-th; while they do, one
-    thread listens to the sound of the time in between. Screen text, the dearest, is read less often when a
-    frame's work would not fit its period.
+    Channels that glance see every frame that comes, those that look every ``looks``-th, counted anew from
+    each cut so that no shot goes unseen; while they do, one thread listens to the sound of the time in
+    between. Screen text, the dearest, is read less often when a frame's work would not fit its period.
 
     Args:
         video_id: the row in memory that observations belong to.
@@ -69,7 +69,7 @@ class Watcher:
     ) -> Iterator[Event]:
         """Watch ``items`` to their end; yields each row as it begins."""
         sound: list[AudioChunk] = []
-        glimpses = 0
+        glimpses = -1
         with ThreadPoolExecutor(1, thread_name_prefix="edgevid-ear") as ear:
             for item in _timed(iter(items), self._stages):
                 if isinstance(item, AudioChunk):
@@ -79,9 +79,8 @@ class Watcher:
                         continue  # a frame will come first, unless the source has no picture
                     yield from self._tick(None, sound, ear)
                 else:
-                    self._glance(item)
-                    glimpses += 1
-                    if (glimpses - 1) % self._looks:
+                    glimpses = 0 if self._glance(item) else glimpses + 1
+                    if glimpses % self._looks:
                         continue
                     self.media_ns = max(self.media_ns, item.pts_ns + self._period_ns)
                     if on_frame is not None:
@@ -107,10 +106,13 @@ class Watcher:
             self._follower.note(events)
         return events
 
-    def _glance(self, frame: Frame) -> None:
+    def _glance(self, frame: Frame) -> bool:
+        """Whether a new shot has just begun."""
+        known = len(self._glanced)
         for channel in self._glancing:
             with self._stages.measure(channel.kind):
                 self._glanced += channel.observe(frame, period_ns=0)
+        return len(self._glanced) > known
 
     def _see(self, frame: Frame, text_period_ns: int) -> list[Observation]:
         read_text = self._pace.due()
@@ -142,7 +144,7 @@ class Watcher:
             for o in sorted(observations, key=lambda o: o.span.start_ns):
                 period_ns = text_period_ns if o.kind == "text" else self._period_ns
                 row_id = self._timeline.add(o, period_ns=period_ns)
-                if row_id is not None:
+                if row_id is not None and o.kind != "faint":
                     events.append(Event(row_id, o))
         return events
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgevid.core.nouns import Box, Frame
+from edgevid.core.nouns import Box, Frame, Kind
 from edgevid.media.source import open_source
 from edgevid.models.session import Port, SessionInfo
 from edgevid.models.store import ModelStore
@@ -143,17 +143,27 @@ def test_boxes_are_fractions_of_the_picture_not_of_the_square() -> None:
     assert dog.box == Box(6 / 32, 0.0, 10 / 32, 3 / 18)
 
 
-def labels_over_time(*scores: float) -> list[list[str]]:
+def labels_over_time(*scores: float, kind: Kind = "object") -> list[list[str]]:
     channel = ObjectsChannel(ObjectDetector(Replay(*(heat_map((10, 10, CAR, s)) for s in scores))))
-    return [
-        [o.label for o in channel.observe(Frame(IMAGE, i * 10**9, i), period_ns=10**9)]
-        for i in range(len(scores))
-    ]
+    looks = [channel.observe(Frame(IMAGE, i * 10**9, i), period_ns=10**9) for i in range(len(scores))]
+    return [[o.label for o in seen if o.kind == kind] for seen in looks]
 
 
 def test_a_weak_detection_counts_only_where_the_object_stood() -> None:
     car: list[str] = ["car"]
     assert labels_over_time(0.3, 0.5, 0.3, 0.3, 0.22, 0.3) == [[], car, car, car, [], []]
+
+
+def test_what_does_not_count_is_kept_as_faint() -> None:
+    car: list[str] = ["car"]
+    assert labels_over_time(0.3, 0.5, 0.22, 0.1, kind="faint") == [car, [], car, []]
+    heat = heat_map((12, 4, CAR, 0.8), (12, 20, CAR, 0.25), (20, 4, DOG, 0.22), (20, 20, DOG, 0.27))
+    channel = ObjectsChannel(ObjectDetector(Replay(heat)))
+    rows = channel.observe(Frame(IMAGE, 0, 0), period_ns=5)
+    assert [(o.kind, o.label, o.count, round(o.score, 2)) for o in rows] == [
+        ("object", "car", 1, 0.8),
+        ("faint", "dog", 1, 0.27),
+    ]
 
 
 def test_another_stream_begins_without_memory() -> None:
@@ -163,7 +173,7 @@ def test_another_stream_begins_without_memory() -> None:
     assert len(channel.observe(frame, period_ns=1)) == 1
     assert len(channel.observe(frame, period_ns=1)) == 1
     channel.reset()
-    assert channel.observe(frame, period_ns=1) == []
+    assert [o.kind for o in channel.observe(frame, period_ns=1)] == ["faint"]
 
 
 def test_one_row_per_label_with_all_its_boxes() -> None:
@@ -181,7 +191,8 @@ def counts(store: ModelStore, clip: Path, label: str, *, every_s: float) -> list
     found = []
     with open_source(clip) as source:
         for frame in source.frames(fps=1 / every_s, max_side=960):
-            rows = {o.label: o for o in channel.observe(frame, period_ns=int(every_s * 1e9))}
+            seen = channel.observe(frame, period_ns=int(every_s * 1e9))
+            rows = {o.label: o for o in seen if o.kind == "object"}
             found.append(rows[label].count if label in rows else 0)
     return found
 

@@ -5,27 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edgevid.core.nouns import Kind, TimeSpan
+from edgevid.core.nouns import KINDS, Kind, TimeSpan
 from edgevid.memory.memory import Memory, Row, VideoRow
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Rows of a video by channel, in order of time."""
+    """Rows of a video by channel, in order of time; ``faint`` ones apart, for questions that name them."""
 
     video: VideoRow
     rows: tuple[Row, ...]
+    faint: tuple[Row, ...] = ()
 
     @classmethod
     def read(cls, memory: Memory, video_id: int) -> Watched:
         """All rows of the video."""
         video = memory.video(video_id)
-        return cls(video, tuple(_clamped(row, video.duration_ns) for row in memory.rows(video_id)))
+        rows = [_clamped(r, video.duration_ns) for r in memory.rows(video_id, kinds=(*KINDS, "faint"))]
+        faint = tuple(row for row in rows if row.observation.kind == "faint")
+        return cls(video, tuple(row for row in rows if row.observation.kind != "faint"), faint)
 
     def within(self, window: TimeSpan) -> Watched:
         """The rows that overlap ``window``."""
         rows = (row for row in self.rows if _overlap(row.observation.span, window))
-        return replace(self, rows=tuple(rows))
+        faint = (row for row in self.faint if _overlap(row.observation.span, window))
+        return replace(self, rows=tuple(rows), faint=tuple(faint))
 
     def of(self, *kinds: Kind) -> Sequence[Row]:
         """Rows of these channels."""
