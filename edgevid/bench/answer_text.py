@@ -55,20 +55,28 @@ def fold(text: str) -> str:
     return " ".join("".join(c for c in plain if not unicodedata.combining(c)).split())
 
 
+_SENTENCE_END = re.compile(r"(?<!\bmr)(?<!\bmrs)(?<!\bdr)[.!?](?=\s|$)|[\n;]")
+_CLAUSE_END = re.compile(r"\bbut\b|\bhowever\b|\balthough\b|\s[—–]\s(?!\d)|,\s(?=no\b|not\b)")
+_SPEECH = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»")
+
+
 def sentences(text: str) -> list[str]:
-    """Folded sentences; a full stop inside a number ("7.5 s") or after "Mr" ends none."""
-    parts = re.split(r"(?<!\bmr)(?<!\bmrs)(?<!\bdr)[.!?](?=\s|$)|[\n;]", fold(text.replace("\n", ";")))
-    return [part.strip() for part in parts if part.strip()]
+    """Folded sentences; a full stop inside a number ("7.5 s"), after "Mr" or in a quotation ends none."""
+    return _split(_SENTENCE_END, fold(text.replace("\n", ";")))
 
 
 def clauses(text: str) -> list[str]:
     """Sentences cut further at "but", "however", "although", a dash, and ", no ..." or ", not ..."."""
-    return [
-        c.strip()
-        for s in sentences(text)
-        for c in re.split(r"\bbut\b|\bhowever\b|\balthough\b|\s[—–]\s(?!\d)|,\s(?=no\b|not\b)", s)
-        if c.strip()
-    ]
+    return [clause for sentence in sentences(text) for clause in _split(_CLAUSE_END, sentence)]
+
+
+def _split(end: re.Pattern[str], text: str) -> list[str]:
+    """The parts of ``text`` between matches of ``end`` outside quotation marks."""
+    quotes = _SPEECH.findall(text)
+    parts = end.split(_SPEECH.sub("\0", text))
+    supply = iter(quotes)
+    whole = (re.sub("\0", lambda _: next(supply), part).strip() for part in parts)
+    return [part for part in whole if part]
 
 
 def denies(clause: str) -> bool:

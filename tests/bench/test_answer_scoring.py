@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from edgevid.bench.answer_scoring import KINDS, invented_times, score
+from edgevid.bench.answer_text import clauses, sentences
 
 YES: dict[str, Any] = {"kind": "yes"}
 NO: dict[str, Any] = {"kind": "no"}
@@ -235,3 +236,13 @@ def test_invented_times() -> None:
     assert invented_times("Visible for 12 s.", cited, 30.16) == [12.0]
     assert invented_times("Two cars.", [], 30.16) == []
     assert invented_times("At 1:02:03 and 7.5 s.", [(3723.0, 3724.0)], 4000.0) == [7.5]
+
+
+def test_what_is_quoted_ends_no_sentence_and_denies_nothing() -> None:
+    answer = (
+        '"It is far. We have never been to Paris, not once. I like it; but why?" (from 0:02 to 0:15) "Go."'
+    )
+    assert sentences(answer) == clauses(answer) == [answer.lower()]
+    assert score({"kind": "labels", "all_of": [["paris"]]}, answer)
+    assert sentences('He says "no". Then "yes."') == ['he says "no"', 'then "yes."']
+    assert sentences('An odd " stays. Here') == ['an odd " stays', "here"]
