@@ -1,0 +1,157 @@
+"""What to watch, from the command line or one TOML file for many cameras (examples/cameras.toml)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgevid.app.quantities import parse_age_s, parse_bytes
+from edgevid.app.toml_table import Table
+from edgevid.core.errors import BadInputError
+from edgevid.core.nouns import KINDS, Kind
+from edgevid.memory.erasing import Retention
+
+_MOST_CAMERAS = 64
+_LEAST_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """One source and how it is watched.
+
+    Attributes:
+        name: label of its events; None when there is only one source and nobody named it.
+        channels: kinds to watch for; None = all that can be had.
+        live: paced and newest-frame-wins; a live address is always watched so.
+        notify: conditions to tell of.
+    """
+
+    source: str
+    name: str | None = None
+    fps: float = 2.0
+    channels: tuple[Kind, ...] | None = None
+    live: bool = False
+    notify: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WatchPlan:
+    """Everything one ``edgevid watch`` does; ``threads`` 0 = all cores."""
+
+    cameras: tuple[Camera, ...]
+    save: Path | None = None
+    keep: Retention | None = None
+    threads: int = 0
+    llm: str | None = None
+    notify_command: str | None = None
+    notify_webhook: str | None = None
+
+
+def named(cameras: Iterable[Camera]) -> tuple[Camera, ...]:
+    """Several sources are told apart: those without a name get the last part of their address.
+
+    Raises:
+        BadInputError: none, or too many.
+    """
+    found = list(cameras)
+    if not 1 <= len(found) <= _MOST_CAMERAS:
+        raise BadInputError(f"{len(found)} sources to watch", fix=f"name 1 to {_MOST_CAMERAS}")
+    if len(found) == 1:
+        return tuple(found)
+    taken: set[str] = {camera.name for camera in found if camera.name}
+    for i, camera in enumerate(found):
+        if camera.name is None:
+            stem = camera.source.rstrip("/").rpartition("/")[2] or camera.source
+            name = stem if stem not in taken else f"{stem} {i + 1}"
+            taken.add(name)
+            found[i] = replace(camera, name=name)
+    return tuple(found)
+
+
+def read_plan(path: Path) -> WatchPlan:
+    """The plan in a TOML file. Relative paths are taken from the folder edgevid runs in.
+
+    Raises:
+        BadInputError: the file cannot be read, is not TOML, or holds an unknown key or a wrong value; the
+            message names file, line and key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except OSError as error:
+        raise BadInputError(f"{path}: {error.strerror}", fix="check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInputError(f"{path}: not TOML: {error}", fix="see examples/cameras.toml") from error
+    top = Table(data, path=path, text=text)
+    defaults = Camera(
+        source="",
+        fps=_fps(top, 2.0),
+        channels=_channels(top, None),
+        live=top.take("live", bool, False),
+        notify=tuple(top.strings("notify")),
+    )
+    keep, notifier = top.table("keep"), top.table("notifier")
+    save = top.take("save", str, None)
+    plan = WatchPlan(
+        cameras=_cameras(top, defaults),
+        save=Path(save) if save else None,
+        keep=Retention(keep.convert("age", parse_age_s), keep.convert("size", _memory_bytes)),
+        threads=top.take("threads", int, 0),
+        llm=top.take("llm", str, None),
+        notify_command=notifier.take("command", str, None),
+        notify_webhook=notifier.take("webhook", str, None),
+    )
+    if not 0 <= plan.threads <= 1024:
+        raise top.wrong("threads", "must be 0 (all cores) to 1024")
+    for table in (top, keep, notifier):
+        table.finish()
+    return plan
+
+
+def _cameras(top: Table, defaults: Camera) -> tuple[Camera, ...]:
+    cameras: list[Camera] = []
+    for table in top.tables("camera"):
+        source = table.take("source", str, None)
+        if not source:
+            raise table.wrong("source", "is missing")
+        name = table.take("name", str, None)
+        if name in {camera.name for camera in cameras if camera.name}:
+            raise table.wrong("name", f"'{name}' is taken by another camera")
+        cameras.append(
+            Camera(
+                source=source,
+                name=name,
+                fps=_fps(table, defaults.fps),
+                channels=_channels(table, defaults.channels),
+                live=table.take("live", bool, defaults.live),
+                notify=(*defaults.notify, *table.strings("notify")),
+            )
+        )
+        table.finish()
+    if not 1 <= len(cameras) <= _MOST_CAMERAS:
+        raise top.wrong("camera", f"{len(cameras)} of them; write 1 to {_MOST_CAMERAS} [[camera]] tables")
+    return named(cameras)
+
+
+def _fps(table: Table, default: float) -> float:
+    fps = table.take("fps", float, default)
+    if not 0 < fps <= 240:
+        raise table.wrong("fps", "must be above 0 and at most 240")
+    return fps
+
+
+def _channels(table: Table, default: tuple[Kind, ...] | None) -> tuple[Kind, ...] | None:
+    names = table.strings("channels")
+    unknown = [name for name in names if name not in KINDS]
+    if unknown:
+        raise table.wrong("channels", f"'{unknown[0]}' is none of {', '.join(KINDS)}")
+    return tuple(kind for kind in KINDS if kind in names) or default
+
+
+def _memory_bytes(text: str) -> int:
+    size = parse_bytes(text)
+    if size < _LEAST_BYTES:
+        raise BadInputError(f"'{text}' is too small", fix="1MB or more")
+    return size
