@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgevid.core.nouns import Answer
 from edgevid.memory.memory import Memory
-from edgevid.stream.answer import hearing, intent, language, order, seeing
+from edgevid.stream.answer import counting, hearing, intent, language, order, seeing
 from edgevid.stream.answer.closest import closest
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.labels import load_vocabulary
@@ -122,7 +122,7 @@ class Answerer:
             case "how_long":
                 return seeing.how_long(query, watched, vocabulary)
             case "how_many":
-                return seeing.how_many(query, watched, vocabulary)
+                return counting.how_many(query, watched, vocabulary)
             case "before" | "after":
                 return order.beside(query, watched, vocabulary, after=query.intent == "after")
             case "compare":
@@ -135,6 +135,8 @@ class Answerer:
                 return seeing.when(query, watched, vocabulary)
             case "worn":
                 return seeing.worn(query, watched, vocabulary)
+            case "presence" if query.number is not None and query.subject:
+                return counting.enough(query, watched)
             case "presence":
                 return seeing.presence(query, watched, vocabulary)
             case _:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from edgevid.stream.answer import patterns, phrases
 from edgevid.stream.answer.normal import plain, stems
+from edgevid.stream.answer.quantity import Compare, quantity
 from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.answer.window import without_times
 
@@ -50,7 +51,8 @@ class Query:
         order: "first" or "last" when the question asks for one end of the timeline.
         wants: what said, written, heard and cuts questions ask of their rows.
         attribute: for "cannot", what cannot be told.
-        number: how many of the subject the question speaks of ("when are there two people").
+        number, compare: how many of the subject the question speaks of ("when are there two people").
+        ordinal: the how-manieth of the subject, from 1; -1 is the last.
         edge: whether the question asks when the subject comes or when it goes.
         people: what the vocabulary calls a person, for questions that only say "who" or "nobody".
         words: the question's words, singular.
@@ -65,6 +67,8 @@ class Query:
     wants: Wants = "which"
     attribute: str = ""
     number: int | None = None
+    compare: Compare | None = None
+    ordinal: int | None = None
     edge: Edge | None = None
     people: tuple[Term, ...] = field(default=(), repr=False)
     words: tuple[str, ...] = field(default=(), repr=False)
@@ -87,13 +91,16 @@ def parse(question: str, vocabulary: Vocabulary) -> Query:
         for at, word in enumerate(words)
         if at not in named and word not in patterns.FUNCTION_WORDS and len(word) > 1
     )
+    asked = quantity(text, words, subject)
     base = Query(
         "unknown",
         subject=subject,
         unknown=unknown,
         order=_order(text),
         wants=_wants(text),
-        number=_number(text),
+        number=asked.number,
+        compare=asked.compare,
+        ordinal=asked.ordinal,
         edge=_edge(text),
         people=tuple(vocabulary.find(["person"])),
         words=words,
@@ -116,6 +123,8 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(
             base, intent="before" if before else "after", phrase=phrase or phrases.neighbour_phrase(text)
         )
+    if patterns.WEARS.search(text) and not patterns.SAYS.search(text):
+        return replace(base, intent="worn")
     if re.search(r"^(?!is there).*\b(gender|male|female|(boy|man) or (a )?(girl|woman)|how old)\b", text):
         return replace(base, intent="cannot", attribute="age or gender")
     if patterns.WRITTEN_WORD.search(text):
@@ -150,7 +159,14 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(base, intent="heard")
     if patterns.NOBODY.search(text):
         return replace(base, intent="nobody")
-    return replace(base, intent=_visual_intent(text, base))
+    visual = _visual_intent(text, base)
+    counts = visual in _OF_PEOPLE or (visual == "presence" and base.number is not None)
+    if counts and not (base.subject or base.unknown) and patterns.THEY.search(text):
+        base = replace(base, subject=base.people)
+    return replace(base, intent=visual)
+
+
+_OF_PEOPLE = frozenset({"when", "how_long", "how_many", "where"})
 
 
 def _is_said(text: str, base: Query) -> bool:
@@ -232,11 +248,3 @@ def _wants(text: str) -> Wants:
     if re.match(r"(some|any)(body|one|thing)\b", text):
         return "presence"
     return "which"
-
-
-def _number(text: str) -> int | None:
-    match = re.search(r"\b(?:only |just |exactly )?(one|two|three|four|five|six|\d+)\b", text)
-    if not match or re.search(r"\b(which|that|this|no|any|every) one\b|\bone of\b", text):
-        return None
-    names = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
-    return names.get(match.group(1)) or int(match.group(1))

@@ -9,10 +9,18 @@ from itertools import pairwise
 from edgevid.core.nouns import NS_PER_S, Evidence, Kind, TimeSpan
 from edgevid.memory.memory import Row
 from edgevid.stream.answer.vocabulary import Term
+from edgevid.stream.answer.watched import Watched
 
 _JOIN_NS = 3 * NS_PER_S // 2  # gaps up to this are a detector's blink, not an absence
 _CLASS_FLOOR = 0.35  # frame classes below this are guesses
 _VISUAL: tuple[Kind, ...] = ("object", "class")
+_FAINT_SCORE = 0.25
+_FAINT_NS = NS_PER_S  # two looks at the default rate
+# Of what the detector sees weakly but steadily these are mostly there; small things seldom are
+# (docs/model_cards/centernet-coco.md).
+_STEADY = frozenset(
+    "person bicycle car motorcycle airplane bus train truck boat bench chair couch bed tv".split()
+) | {"dining table", "potted plant"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +28,16 @@ class Match:
     """What was found for one term.
 
     Attributes:
-        rows: in order of time; all of one channel.
+        rows: in order of time; all heard or all seen.
         label: the label they carry most of the time.
         exact: whether that label is what the term says ("man" found as "person" is not).
+        faint: all of it was seen too weakly to be reported unasked.
     """
 
     rows: tuple[Row, ...]
     label: str
     exact: bool
+    faint: bool = False
 
     @property
     def spans(self) -> tuple[Evidence, ...]:
@@ -38,19 +48,56 @@ class Match:
 def find(rows: Sequence[Row], term: Term, kinds: Iterable[Kind]) -> Match | None:
     """Rows of the first of ``kinds`` that hold ``term``; None when no channel saw or heard it."""
     for kind in kinds:
-        labels = term.labels.get(kind, frozenset())
-        hits = tuple(row for row in rows if row.observation.kind == kind and row.observation.label in labels)
-        if kind == "class":
-            hits = tuple(row for row in hits if row.observation.score >= _CLASS_FLOOR)
+        hits = tuple(row for row in rows if _holds(row, term, (kind,)))
         if hits:
-            label = commonest(hits)
-            return Match(hits, label, term.exact and term.phrase in label.lower())
+            return Match(hits, commonest(hits), _is_exact(term, commonest(hits)))
     return None
 
 
 def visual_first(heard: bool) -> tuple[Kind, ...]:
     """Channels in the order a question is answered from."""
     return ("sound", "object", "class") if heard else ("object", "class", "sound")
+
+
+def seen_or_heard(watched: Watched, term: Term) -> Match | None:
+    """What was seen of ``term``, else seen faintly but steadily, else heard; None when nothing was."""
+    return seen(watched, term) or find(watched.rows, term, ("sound",))
+
+
+def seen(watched: Watched, term: Term) -> Match | None:
+    """Objects and frame classes that hold ``term``, with faint rows where they touch these; else faint rows
+    alone, where they are to be believed."""
+    hits = [row for row in watched.rows if _holds(row, term, _VISUAL)]
+    weak = [row for row in watched.faint if row.observation.label in term.labels.get("object", ())]
+    if hits:
+        rows = _with_touching(hits, weak)
+        return Match(rows, commonest(hits), _is_exact(term, commonest(hits)))
+    steady = [row for row in weak if row.observation.label in _STEADY]
+    if not steady or max(row.observation.score for row in steady) < _FAINT_SCORE:
+        return None
+    spans = [e for e in join(steady) if e.span.end_ns - e.span.start_ns >= _FAINT_NS]
+    believed = {row_id for e in spans for row_id in e.rows}
+    rows = tuple(row for row in steady if row.id in believed)
+    return Match(rows, commonest(rows), _is_exact(term, commonest(rows)), faint=True) if rows else None
+
+
+def _holds(row: Row, term: Term, kinds: tuple[Kind, ...]) -> bool:
+    o = row.observation
+    if o.kind not in kinds or o.label not in term.labels.get(o.kind, ()):
+        return False
+    return o.kind != "class" or o.score >= _CLASS_FLOOR
+
+
+def _is_exact(term: Term, label: str) -> bool:
+    return term.exact and term.phrase in label.lower()
+
+
+def _with_touching(hits: list[Row], weak: list[Row]) -> tuple[Row, ...]:
+    """``hits`` and those of ``weak`` that join them in time, directly or through each other."""
+    sure = {row.id for row in hits}
+    kept = {i for e in join([*hits, *weak]) if sure & set(e.rows) for i in e.rows}
+    rows = [row for row in (*hits, *weak) if row.id in kept]
+    return tuple(sorted(rows, key=lambda row: row.observation.span.start_ns))
 
 
 def join(rows: Iterable[Row]) -> tuple[Evidence, ...]:

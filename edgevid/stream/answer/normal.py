@@ -89,6 +89,11 @@ _IRREGULAR = {
 }
 
 
+# How short an answer is wished for: no part of what is asked.
+_BREVITY = re.compile(
+    r"\b(?:in|with|using) (?:just |only )?(?:one|a|two|three|a few|few|\d+) (?:short |simple )?"
+    r"(?:sentences?|words?|lines?|phrases?)\b|\bin (?:short|brief)\b|\bbriefly\b|\bquickly\b"
+)
 # What people say before a question, or after it, that asks nothing.
 _POLITE = re.compile(
     r"^(?:(?:hey|hi|hello|ok|okay|so|and|well|please|just|also|now|then) )+"
@@ -96,7 +101,7 @@ _POLITE = re.compile(
     r"|(?:i (?:want|would like|need) to know|do you (?:know|think|happen to know|remember)|i wonder"
     r"|any idea))"
     r"(?: if| whether)? (?=(?:is|are|was|were|do|does|did|there|what|which|who|when|where|how|at|the|a)\b)"
-    r"| (?:please|pls|thanks|thank you|right|yes|or not|at all)$"
+    r"|(?<! say)(?<! says)(?<! said)(?<! word) (?:please|pls|thanks|thank you|right|yes|or not|at all)$"
 )
 
 
@@ -106,7 +111,8 @@ def plain(text: str) -> str:
     text = text.replace("\u2019", "'").replace("\u2018", "'").replace("\u201c", '"').replace("\u201d", '"')
     words = re.findall(r"[\w'-]+|\"", text)
     opened = " ".join(_CONTRACTIONS.get(word.strip("'-"), word.strip("'-")) for word in words).strip()
-    return _POLITE.sub("", opened).strip() or opened
+    asked = " ".join(_BREVITY.sub(" ", opened).split())
+    return _POLITE.sub("", asked).strip() or asked or opened
 
 
 def singular(word: str) -> str:

@@ -56,9 +56,7 @@ def beside(query: Query, watched: Watched, vocabulary: Vocabulary, *, after: boo
 
 def compare(query: Query, watched: Watched) -> Reply:
     """Which of two comes first (or last)? Does A come before B?"""
-    found = [
-        (term, lookup.find(watched.rows, term, lookup.visual_first(False))) for term in query.subject[:2]
-    ]
+    found = [(term, lookup.seen_or_heard(watched, term)) for term in query.subject[:2]]
     for term, match in found:
         if match is None:
             return seeing.absent(term, watched)
@@ -80,7 +78,7 @@ def compare(query: Query, watched: Watched) -> Reply:
 
 def nobody(query: Query, watched: Watched) -> Reply:
     """Is, and when is, no person there?"""
-    found = [lookup.find(watched.rows, term, ("object",)) for term in query.people]
+    found = [lookup.seen(watched, term) for term in query.people]
     people = [row for match in found if match is not None for row in match.rows]
     if not watched.watched_for("object"):
         return Reply("I did not watch for people.", (), "nobody")
@@ -100,7 +98,7 @@ def nobody(query: Query, watched: Watched) -> Reply:
 
 def where(query: Query, watched: Watched) -> Reply:
     """In which part of the picture?"""
-    match = lookup.find(watched.rows, query.subject[0], ("object",))
+    match = lookup.seen(watched, query.subject[0])
     boxes = [] if match is None else [box for row in match.rows[:1] for box in row.observation.boxes]
     if match is None or not boxes:
         reply = seeing.absent(query.subject[0], watched)
@@ -124,7 +122,7 @@ def _anchor(query: Query, watched: Watched) -> tuple[str, tuple[Evidence, ...], 
         found = tuple(Evidence(row.observation.span, (row.id,)) for row in watched.of("cut"))
         return ("the cut", found, {"cut"}) if found else None
     for term in query.subject:
-        match = lookup.find(watched.rows, term, lookup.visual_first(False))
+        match = lookup.seen_or_heard(watched, term)
         if match is not None:
             labels = {label for of_kind in term.labels.values() for label in of_kind}
             return seeing.named(term, match), match.spans, labels

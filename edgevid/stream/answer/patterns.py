@@ -17,7 +17,9 @@ SAID = _any(
     "spoken pronounce* sentence* phrase* discuss* announc* voice* monologue brought_up bring_up brings_up",
     "exact_words first_words? last_words? opening_words? closing_words? final_words? few_words",
     "words_come words_end words_begin refer* lyrics",
-    "his_words her_words their_words",
+    "his_words her_words their_words ask* named out_loud aloud call_out calls_out called_out read_out",
+    "reads_out warn* thank thanks thanked greet* invite* promise* claims? declare* advise* request*",
+    "apologi* suggest* instruct* recommend* urge* recite*",
 )
 SCREEN_SAYS = re.compile(
     r"\b(signs?|text|subtitles?|headlines?|captions?|screens?|titles?|cards?|labels?|banners?|posters?|boards?|stickers?"
@@ -54,14 +56,15 @@ NOBODY = re.compile(
     r"\b(?:nobody|no one|no person|no people|noone|empty|deserted|without (?:people|anyone|anybody))\b"
 )
 GOES = re.compile(
-    r"\b(?:leav\w*|left the|disappear\w*|vanish\w*|exit\w*|go(?:es)? (?:away|out|off)|gone"
+    r"\b(?:(?:until|till) when|leav\w*|left the|disappear\w*|vanish\w*|exit\w*"
+    r"|go(?:es)? (?:away|out|off)|gone"
     r"|walks? (?:out|off|away)"
     r"|stops?|stopped|ends?|ended|finish\w*|over|taken away|removed|drives? (?:off|away)|out of (?:the )?"
     r"(?:frame|view|shot|picture))\b"
 )
 COMES = re.compile(
     r"\b(?:arriv\w*|enter\w*|com(?:e|es|ing) (?:in|into|on|up|along)|show(?:s|ing)? up|turn(?:s|ing)? up"
-    r"|starts?|started|begins?|began|walks? (?:in|into)|drives? (?:in|up)|until|till)\b"
+    r"|starts?|started|begins?|began|walks? (?:in|into)|drives? (?:in|up)|(?:from|since) when)\b"
 )
 WHERE = re.compile(
     r"\bwhere (?:is|are|was|were|do|does|can|in the (?:picture|frame|image))\b"
@@ -77,7 +80,10 @@ HEARD = _any(
     "singing",
 )
 CUTS = _any("cuts? scene_change* scene_cut* scene_transition* scenes shots camera_change* camera_switch*")
-CUTS_MORE = _any("camera_angle* edits? transitions?")
+CUTS_MORE = re.compile(
+    r"\b(?:camera angle\w*|edits?|transitions?|(?:continuous|single|one|uncut) (?:shot|take)|"
+    r"(?:picture|shot|scene|view|image|camera|angle|setting)s?(?: \w+)? (?:changes?|switch\w*|jumps?))\b"
+)
 HOW_LONG = _any("how_long duration how_much_time for_how_many_seconds for_how_many_minutes")
 HOW_MANY = _any("how_many number_of count how_much maximum at_once at_the_same_time at_one_time")
 SIDE = re.compile(r"\b(before|prior to|preceding|previous to)\b|\b(after|following|next)\b")
@@ -135,7 +141,13 @@ ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
         "feelings",
     ),
     (_any("hair* beard* moustache glasses shirt jacket hoodie dress shoes"), "looks or clothes"),
-    (_any("how_old age young old gender male_or_female man_or_woman man_or_a_woman"), "age or gender"),
+    (
+        re.compile(
+            r"\b(?:how old|age|gender|male or female|man or (?:a )?woman|old or young|young or old)\b"
+            r"|^(?:is|are|was|were) (?:he|she|they|(?:the|this|that) \w+) (?:\w+ )?(?:old|young|elderly)\b"
+        ),
+        "age or gender",
+    ),
     (
         _any(
             "name_of his_name her_name their_names? whose who_is who_are who_was who_were who_made",
@@ -192,10 +204,14 @@ FUNCTION_WORDS = frozenset(
         " once twice around through between used using yes think say detect detected notice recognise"
         " recognize spot found mention name identify describe background foreground place somewhere"
         " currently move moving pass passing enter leave stand sit hold early late earliest latest earlier"
-        " later same certain large small big little single piece item were got"
+        " later same certain large small big little single piece item were got both them him himself herself"
+        " themselves itself alone object stuff third fourth fifth sixth someone around"
     ).split()
 )
 
+THEY = re.compile(r"\b(?:he|she|they|him|her|them|himself|herself|themselves)\b")
+WEARS = re.compile(r"\b(?:wear\w*|dressed)\b")
+SAYS = re.compile(r"\b(?:say|says|said|saying|mention\w*)\b")
 NO_PHRASE = re.compile(
     r"^(very|begins?|ends?|starts?|being|anything|something|in|at|to|on|by|first|last|next|after|before"
     r"|when|that|here|there|during|again"

@@ -9,7 +9,10 @@ from edgevid.stream.answer import patterns
 _ACTIVE = re.compile(
     r"\b(?:say|says|said|saying|mention|mentions|mentioned|mentioning|utter\w*|pronounc\w*|discuss\w*"
     r"|(?:speak|spoke|talk)\w* (?:about|of|on)|bring\w* up|refer\w* to|announc\w*"
-    r"|us(?:e|es|ed) (?=the (?:word|phrase|term)))\s+(.+)$"
+    r"|us(?:e|es|ed) (?=the (?:word|phrase|term))"
+    r"|(?:ask|warn|advise|invite|urge|request|instruct)\w*"
+    r"(?: (?:\w+ ){0,2}?(?:to|for|about|of|that|whether|if)\b)?"
+    r"|(?:thank|apologi[sz]e)\w*(?: (?:\w+ )?for\b)?|(?:call|read)\w* out)\s+(.+)$"
 )
 _PASSIVE = re.compile(
     r"\b(?:is|are|was|were|does|do|did|has|have|gets?) (?:the |a |an |any )?(.+?) (?:ever |been |get "
@@ -18,14 +21,16 @@ _PASSIVE = re.compile(
     r"|pronounced)\b"
 )
 _NAMED = re.compile(r"\b(?:the|a) (?:word|words|phrase|name|term|sentence|expression) (.+)$")
+_ONE_WORD = re.compile(r"\bsay\w* the word (\w+)$")
 _AFTER = re.compile(
     r"\b(?:right |just |directly |immediately |straight |shortly )?(?:after|before|following|preceding"
-    r"|follows|"
-    r"precedes) (?:(?:the )?(?:word|words|phrase) )?(?:(?:he|she|they|someone|one) (?:say|says"
-    r"|said) )?(.+)$"
+    r"|follows|precedes) (?:(?:the )?(?:word|words|phrase) )?(?:(?:he|she|they|someone|one) (?:says?|said"
+    r"|(?:mention|talk|speak|name|read)\w*(?: about| of)?|(?:gets?|got|comes?|came|turns?) (?:on )?to) )?"
+    r"(.+)$"
 )
 _LEAD = re.compile(
     r"^(?:(?:the|a|an|any|some|anything|something|much|his|her|its|their|word|words|phrase|term|name"
+    r"|bit|part|moment|mention|passage|line|where|when"
     r"|about|of|that"
     r"|on|to do with) )+(?=\S)"
 )
@@ -51,6 +56,8 @@ def quoted(question: str) -> str | None:
 def spoken_phrase(text: str) -> str | None:
     """The words whose saying is asked about, from a plain question; None when it asks for all that is "
     "said."""
+    if match := _ONE_WORD.search(text):
+        return match.group(1)
     for pattern in (_NAMED, _PASSIVE, _ACTIVE):
         match = pattern.search(text)
         phrase = _clean(match.group(1)) if match else None

@@ -12,7 +12,7 @@ _BARE = frozenset(
     " food clothes clothing furniture luggage cutlery kitchenware electronics wildlife fruit "
     "silence".split()
 )
-_LISTED = 4  # spans named in one sentence
+_LISTED = 8  # spans named in one sentence
 
 
 def clock(ns: int) -> str:
@@ -30,7 +30,7 @@ def interval(evidence: Evidence) -> str:
 
 
 def intervals(spans: Sequence[Evidence]) -> str:
-    """Up to four intervals and how many more there are."""
+    """Up to eight intervals and how many more there are."""
     named = [interval(span) for span in spans[:_LISTED]]
     more = len(spans) - len(named)
     return conjunction(named) + (f", and {more} more times" if more else "")

@@ -17,6 +17,7 @@ from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.answer.watched import Watched
 
 _LISTED = 6  # things named in one answer
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 _PLACE = frozenset("on in at under behind near beside by against inside onto below above from".split())
 _DOES = re.compile(
     r"\b(riding|rides?|holding|holds?|carrying|carries|using|uses?|doing|driving|drives?|hands?|got)\b"
@@ -29,7 +30,7 @@ def presence(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     if not query.subject:
         return undetectable(query, vocabulary) if query.unknown else which(query, watched)
     asked = _without_places(query)
-    found = [(term, lookup.find(watched.rows, term, lookup.visual_first(False))) for term in asked]
+    found = [(term, lookup.seen_or_heard(watched, term)) for term in asked]
     missing = [term for term, match in found if match is None]
     if missing and ("or" in query.words or len(missing) == len(found)):
         missing = missing if len(missing) == len(found) else []
@@ -46,13 +47,15 @@ def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     if not query.subject:
         everything = watched.of("object", "class", "speech", "text")
         return undetectable(query, vocabulary) if query.unknown else _edge(everything, query.order or "first")
-    match = _match(query, watched)
+    match = find(query, watched)
     if match is None:
         return absent(query.subject[0], watched)
+    if query.ordinal is not None and (query.edge is not None or query.ordinal not in (1, -1)):
+        return _nth(query, match)
     if query.edge is not None and query.order is None and query.number is None:
         return _edge_of(query, match)
     if query.number is not None:
-        exact = tuple(row for row in match.rows if row.observation.count == query.number)
+        exact = tuple(row for row in match.rows if _is_so_many(query, row))
         if exact:
             count = phrasing.plural(match.label, query.number)
             spans = lookup.join(exact)
@@ -73,6 +76,40 @@ def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     return Reply(f"{capital(name)} is {verb} {phrasing.intervals(match.spans)}.", match.spans, "when")
 
 
+def _is_so_many(query: Query, row: Row) -> bool:
+    count, number = row.observation.count, query.number or 0
+    return count >= number if query.compare == "least" else count == number
+
+
+def _nth(query: Query, match: Match) -> Reply:
+    """When the subject comes, or goes, for the n-th time."""
+    one, missing = _nth_span(query, match)
+    if one is None:
+        return missing
+    name, ends = named(query.subject[0], match), query.edge == "end"
+    does, t = ("is gone", one.span.end_ns) if ends else ("appears", one.span.start_ns)
+    nth = _nth_time(query)
+    return Reply(f"{capital(name)} {does} {nth} at {phrasing.clock(t)}.", (one,), "when")
+
+
+def _nth_span(query: Query, match: Match) -> tuple[Evidence | None, Reply]:
+    """The n-th time the subject is there, or a reply that says it is there less often."""
+    n = query.ordinal or 1
+    so_many = [row for row in match.rows if row.observation.count >= n > len(match.spans)]
+    if so_many:  # the second of two at once
+        return lookup.join(so_many)[0], Reply("")
+    if n > len(match.spans):
+        times = phrasing.plural("time", len(match.spans))
+        text = f"No: {named(query.subject[0], match)} is {_verb(match)} {times}, {_spans(match.spans)}."
+        return None, Reply(text, match.spans, "when")
+    return match.spans[n - 1 if n > 0 else n], Reply("")
+
+
+def _nth_time(query: Query) -> str:
+    n = query.ordinal or 1
+    return "for the last time" if n < 0 else f"for the {_ORDINALS[n - 1]} time"
+
+
 def _edge_of(query: Query, match: Match) -> Reply:
     """When the subject comes or goes: the starts or the ends of its spans."""
     name, ends = named(query.subject[0], match), query.edge == "end"
@@ -88,43 +125,20 @@ def how_long(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     """How long is SUBJECT there?"""
     if not query.subject:
         return undetectable(query, vocabulary) if query.unknown else length(watched)
-    match = _match(query, watched)
+    match = find(query, watched)
     if match is None:
         return absent(query.subject[0], watched)
-    total = sum(e.span.end_ns - e.span.start_ns for e in match.spans)
     name = capital(named(query.subject[0], match))
+    if query.ordinal is not None:
+        one, missing = _nth_span(query, match)
+        if one is None:
+            return missing
+        lasts = phrasing.seconds(one.span.end_ns - one.span.start_ns)
+        text = f"{name} is {_verb(match)} {_nth_time(query)} for {lasts}: {phrasing.interval(one)}."
+        return Reply(text, (one,), "how_long")
+    total = sum(e.span.end_ns - e.span.start_ns for e in match.spans)
     text = f"{name} is {_verb(match)} for {phrasing.seconds(total)}: {phrasing.intervals(match.spans)}."
     return Reply(text, match.spans, "how_long")
-
-
-def how_many(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
-    """How many SUBJECTs? The most at one time: a detector cannot tell the same one coming back."""
-    if not query.subject:
-        return undetectable(query, vocabulary)
-    match = _match(query, watched)
-    if match is None:
-        reply = absent(query.subject[0], watched)
-        return Reply(f"0. {reply.text}", (), reply.via)
-    if "time" in query.words and "same" not in query.words and "one" not in query.words:
-        count = len(match.spans)
-        return Reply(f"{count}: {phrasing.intervals(match.spans)}.", match.spans, "how_many")
-    if match.rows[0].observation.kind != "object":
-        name = named(query.subject[0], match)
-        return Reply(f"At least 1: {name} {_spans(match.spans)}.", match.spans, "how_many")
-    if any(word in query.words for word in ("kind", "type", "sort", "different")):
-        return _kinds(match)
-    count, evidence = lookup.most_at_once(match.rows)
-    labels = {row.observation.label for row in match.rows}
-    name = match.label if len(labels) == 1 else query.subject[0].phrase
-    text = f"{phrasing.plural(name, count)} at most at one time, {phrasing.interval(evidence)}."
-    return Reply(text, (evidence,), "how_many")
-
-
-def _kinds(match: Match) -> Reply:
-    found = lookup.listing(match.rows)
-    spans = tuple(lookup.join(rows)[0] for _, rows in found)
-    names = [f"{_short(name)} ({phrasing.interval(e)})" for (name, _), e in zip(found, spans, strict=True)]
-    return Reply(f"{phrasing.plural('kind', len(found))}: {phrasing.conjunction(names)}.", spans, "how_many")
 
 
 def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
@@ -164,7 +178,7 @@ def worn(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     if asked:
         return presence(replace(query, subject=tuple(asked)), watched, vocabulary)
     clothes = tuple(vocabulary.find(stems("clothes")))
-    if not clothes or _match(replace(query, subject=clothes), watched) is None:
+    if not clothes or find(replace(query, subject=clothes), watched) is None:
         return Reply("I cannot tell: few clothes are among what I detect, and none was found.", (), "cannot")
     return which(replace(query, subject=clothes), watched)
 
@@ -233,9 +247,10 @@ def _is_person(term: Term) -> bool:
     return "person" in term.labels.get("object", ())
 
 
-def _match(query: Query, watched: Watched, *, heard: bool = False) -> Match | None:
+def find(query: Query, watched: Watched) -> Match | None:
+    """The first of the query's subjects that was seen or heard."""
     for term in query.subject:
-        match = lookup.find(watched.rows, term, lookup.visual_first(heard))
+        match = lookup.seen_or_heard(watched, term)
         if match is not None:
             return match
     return None
@@ -263,8 +278,10 @@ def _is_group(term: Term) -> bool:
 def named(term: Term, match: Match) -> str:
     """The phrase, and what was really detected where that is not the same."""
     if term.phrase == match.label.lower() or match.exact:
-        return phrasing.article(_short(match.label))
-    return f"{phrasing.article(term.phrase)} (detected as {_short(match.label)})"
+        name = phrasing.article(_short(match.label))
+        return f"{name} (seen only faintly)" if match.faint else name
+    how = "faintly seen, as" if match.faint else "detected as"
+    return f"{phrasing.article(term.phrase)} ({how} {_short(match.label)})"
 
 
 def _short(label: str) -> str:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from edgevid.core.nouns import Kind
 from edgevid.stream.answer import terms
-from edgevid.stream.answer.normal import stems
+from edgevid.stream.answer.normal import root, stems
 
 _TYPED = 5  # letters from which a typing slip is mended
 _NEARLY = 0.83  # likeness of the slip to the word: one letter in six
@@ -68,6 +68,11 @@ class Vocabulary:
                 self._add(name, "sound", label)
         self._objects = [name for label in objects for name in stems(label) if len(name) >= _TYPED]
         self._add_terms(set(objects), list(classes), {label.lower(): label for label in sounds})
+        self._verbs = {
+            root(key): key
+            for key, entry in self._entries.items()
+            if set(entry.labels) == {"sound"} and " " not in key
+        }
 
     def _add_terms(self, objects: set[str], classes: list[str], sounds: dict[str, str]) -> None:
         for word, label in terms.OBJECT_SYNONYMS.items():
@@ -106,7 +111,7 @@ class Vocabulary:
         while at < len(words):
             for length in range(min(_LONGEST_NAME, len(words) - at), 0, -1):
                 phrase = " ".join(words[at : at + length])
-                entry = self._entries.get(phrase)
+                entry = self._entries.get(phrase) or self._sounding(phrase)
                 if entry is not None and phrase not in _NOT_NAMES:
                     labels = {kind: frozenset(names) for kind, names in entry.labels.items()}
                     found.append(Term(phrase, labels, entry.exact, at))
@@ -115,6 +120,11 @@ class Vocabulary:
             else:
                 at += 1
         return found
+
+    def _sounding(self, word: str) -> _Entry | None:
+        """The sound a verb in -ing names: "raining" is rain, "laughing" a laugh."""
+        key = self._verbs.get(root(word)) if word.endswith("ing") else None
+        return self._entries[key] if key is not None and key not in _NOT_NAMES else None
 
     def corrected(self, word: str) -> str:
         """The object a mistyped word of some length nearly spells; else the word itself."""
@@ -133,5 +143,5 @@ _NOT_NAMES = frozenset(
     "video clip screen time second minute scene shot stage point first last start end thing sound"
     " noise hear see show one two what any do it the a in is on say speak run walk tick play piece"
     " place kind sort type inside outside small large many word sign line part web site stop can"
-    " camera film movie cut light male female picture range spot inside outside room bring".split()
+    " camera film movie cut light male female picture range spot inside outside room bring saw".split()
 )

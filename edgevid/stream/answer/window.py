@@ -14,9 +14,7 @@ _CLOCK = (
     rf"|second (\d+)\b)"
 )
 _COUNT = 6  # groups in _CLOCK
-_AT = re.compile(
-    rf"\b(?:at|around|about|near|by|@) (?:the )?{_CLOCK}(?: (?:mark|in|into it|into the video))?"
-)
+_AT = re.compile(rf"\b(at|around|about|near|by|@) (?:the )?{_CLOCK}(?: (?:mark|in|into it|into the video))?")
 _BETWEEN = re.compile(rf"\b(?:between|from) {_CLOCK} (?:and|to|until|till) {_CLOCK}")
 _FIRST = re.compile(rf"\b(?:in|during|within|for|over) the (?:first|opening|initial) {_CLOCK}")
 _LAST = re.compile(rf"\b(?:in|during|within|for|over) the (?:last|final|closing) {_CLOCK}")
@@ -40,6 +38,8 @@ _END = re.compile(
 )
 _TIMED = (_BETWEEN, _FIRST, _LAST, _AT, _AFTER, _BEFORE, _HALF)
 _WORDS = dict(zip(_NUMBER.split("|"), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 30), strict=True))
+_AT_NS = NS_PER_S // 2  # "at 0:20" is as exact as a time rounded to the second
+_AROUND_NS = 3 * NS_PER_S // 2
 _EDGE_NS = 3 * NS_PER_S // 2  # "at the start" reaches this far
 
 
@@ -53,7 +53,8 @@ def named_window(question: str, duration_ns: int) -> TimeSpan | None:
     elif match := _LAST.search(text):
         span = duration_ns - _ns(match.groups()), duration_ns
     elif match := _AT.search(text):
-        span = _ns(match.groups()), _ns(match.groups()) + 1
+        at, reach = _ns(match.groups()[1:]), _AT_NS if match.group(1) == "at" else _AROUND_NS
+        span = at - reach, at + reach
     elif match := _AFTER.search(text):
         span = _ns(match.groups()), duration_ns
     elif match := _BEFORE.search(text):
