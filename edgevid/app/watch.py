@@ -35,7 +35,7 @@ class _Channels(click.ParamType):  # type: ignore[type-arg]  # generic only in n
     "--ask", "questions", multiple=True, metavar="Q", help="Question to answer at the end (repeatable)."
 )
 @click.option("--llm", metavar="MODEL", help="Run a decoder on the stream: 'demo' or a GGUF file.")
-@click.option("--fps", default=1.0, show_default=True, help="Frames looked at per second of video.")
+@click.option("--fps", default=2.0, show_default=True, help="Frames looked at per second of video.")
 @click.option("--channels", type=_Channels(), help=f"What to watch for, of {', '.join(KINDS)}; default: all.")
 @click.option(
     "--start",

@@ -11,16 +11,23 @@ from edgevid.core.nouns import Answer, Observation, TimeSpan
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something begins to be seen or heard; ``row_id`` is its row in memory."""
+    """Something begins to be seen or heard.
+
+    Attributes:
+        row_id: its row in memory.
+        source: the user's name for the source, when it has one.
+    """
 
     row_id: int
     observation: Observation
+    source: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """``{"type": "event", "t_s", "kind", "label", "score", ...}``; ``wall`` only for live sources."""
+        """``{"type": "event", "t_s", "kind", "label", ...}``; ``source`` when named, ``wall`` when live."""
         o = self.observation
         line: dict[str, Any] = {
             "type": "event",
+            **({"source": self.source} if self.source else {}),
             "t_s": round(o.span.start_s, 3),
             "end_s": round(o.span.end_s, 3),
             "kind": o.kind,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
@@ -25,9 +24,10 @@ from edgevid.core.kv_config import KVConfig
 from edgevid.core.limits import MediaLimits
 from edgevid.core.nouns import NS_PER_S, Answer, Frame, Kind
 from edgevid.memory.memory import Memory
+from edgevid.runtime import CpuBudget
 from edgevid.stream import channels as chosen
 from edgevid.stream.events import Event
-from edgevid.stream.stats import StageTimes, stats_json
+from edgevid.stream.stats import StageTimes, channels_json, stats_json
 from edgevid.stream.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from edgevid.media.source import Source
     from edgevid.models.llm import LanguageModel
     from edgevid.models.store import ModelStore
+    from edgevid.runtime.trace import Trace
     from edgevid.stream.follower import Follower
+    from edgevid.stream.senses import OnSeen
 
 _SAMPLE_RATE = 16_000  # what every audio channel listens at
 _LOOKS_PER_S = 8.0  # cuts are told from motion by looking this often, whatever the sampling rate
@@ -45,6 +47,9 @@ _MAX_SIDE = 960  # pixels; the finest channel (screen text) reads no more
 class StreamSession:
     """Follows videos and streams; one at a time, any number one after the other.
 
+    Several sessions may run at once, each in a thread of its own, with one memory and one budget; while one
+    watches, ``ask``, ``stats`` and ``stop`` may be called from any thread.
+
     Args:
         model: None (no decoder runs), "demo", a path to a GGUF file, or a loaded ``LanguageModel``.
         kv: bounds of the decoder's KV cache.
@@ -53,6 +58,9 @@ class StreamSession:
         fps: frames looked at per second of video.
         threads: CPU threads for all of perception and decoding; 0 = all cores.
         store: model packs; None = the user's cache.
+        budget: cores shared with other sessions; None = a budget of ``threads`` for this one alone.
+        label: the user's name for the source, for its events and its row in memory.
+        trace: how many of the newest steps of the pipeline to keep for ``trace.save``; 0 = none.
 
     Raises:
         MissingPartError: a channel's model pack is not installed.
@@ -69,6 +77,9 @@ class StreamSession:
         fps: float = 2.0,
         threads: int = 0,
         store: ModelStore | None = None,
+        budget: CpuBudget | None = None,
+        label: str | None = None,
+        trace: int = 0,
     ) -> None:
         from edgevid.models.store import ModelStore
         from edgevid.stream.answer.answerer import Answerer
@@ -76,7 +87,9 @@ class StreamSession:
         if not 0 < fps <= 240:
             raise UsageError(f"fps is {fps}", fix="choose a rate above 0, at most 240")
         self.fps = fps
-        threads = threads or os.cpu_count() or 1
+        self.label = label
+        self._budget = budget or CpuBudget(cores=threads or None)
+        threads = self._budget.threads("soft", threads)
         store = store or ModelStore()
         self.channels, self._left_out = chosen.choose(store, channels)
         visual = chosen.visual(store, threads, self.channels)
@@ -87,8 +100,12 @@ class StreamSession:
         self._owns_memory = memory is None
         self._answerer = Answerer(self.memory, store=store)
         self._follower = self._load_follower(model, kv or KVConfig(), store, threads)
+        self._threads = threads
+        self._trace = trace
         self._stages = StageTimes()
         self._watcher: Watcher | None = None
+        self._opened: Source | None = None
+        self._began_s: float | None = None  # while a watch runs
         self._video_id: int | None = None
         self._elapsed_s = 0.0
         self._warnings: list[str] = []
@@ -146,26 +163,32 @@ class StreamSession:
         limits: MediaLimits | None = None,
         start_s: float = 0.0,
         end_s: float | None = None,
+        live: bool = False,
         on_frame: Callable[[Frame], None] | None = None,
+        on_seen: OnSeen | None = None,
     ) -> Iterator[Event]:
         """Watch ``source`` to its end; yields an event as each new row of the timeline begins.
 
-        Leaving the loop early (``break``, an exception, Ctrl-C) keeps every row recorded so far.
+        Leaving the loop early (``break``, an exception, Ctrl-C) keeps every row recorded so far. The work is
+        done by a pipeline of threads (watcher.py); the callbacks run in them.
 
         Args:
             source: a path or URI, or an open source, which is closed at the end.
             limits: what the source may cost.
             start_s, end_s: part of the source to watch.
-            on_frame: is shown every frame that is looked at (pictures to keep, a preview).
+            live: the newest frame wins; what cannot be looked at in time is dropped and counted.
+            on_frame: is shown every frame that is to be looked at (pictures to keep, a preview).
+            on_seen: is told what was seen in each frame that was looked at.
 
         Raises:
             BadInputError: the source cannot be opened or nothing in it decodes.
         """
         opened = _open(source, limits or MediaLimits())
         looks = max(1, math.ceil(_LOOKS_PER_S / self.fps)) if self._glancing else 1
-        began = time.perf_counter()
+        self._began_s = time.perf_counter()
         with opened:
-            watcher = self._begin(opened.info, looks)
+            self._opened = opened
+            watcher = self._begin(opened.info, looks, live=live, on_frame=on_frame, on_seen=on_seen)
             items = opened.read(
                 fps=self.fps * looks,
                 sample_rate=_SAMPLE_RATE,
@@ -174,13 +197,18 @@ class StreamSession:
                 max_side=_MAX_SIDE,
             )
             try:
-                yield from watcher.follow(items, on_frame=on_frame)
+                yield from watcher.follow(items, interrupt=opened.close)
             finally:
-                self._elapsed_s = time.perf_counter() - began
+                self._opened = None
+                self._elapsed_s, self._began_s = time.perf_counter() - self._began_s, None
                 self._warnings = list(opened.warnings)
-                if opened.info.duration_s is not None:  # the last frame's period may reach past the end
-                    watcher.media_ns = min(watcher.media_ns, int(opened.info.duration_s * NS_PER_S))
                 self.memory.set_watched(self.video_id, watcher.media_ns)
+
+    def stop(self) -> None:
+        """End the running ``watch`` as if its source had ended; from any thread, and harmless without one."""
+        opened = self._opened
+        if opened is not None:
+            opened.close()
 
     async def awatch(self, source: str | Path | Source, **options: Any) -> AsyncIterator[Event]:
         """``watch`` for asyncio: the work runs in a thread, events arrive in order."""
@@ -205,24 +233,45 @@ class StreamSession:
         """``ask`` for asyncio."""
         return await asyncio.to_thread(self.ask, question)
 
+    @property
+    def trace(self) -> Trace | None:
+        """What ran when in the last watch, when the constructor was told to keep a trace."""
+        return self._watcher.pipeline.trace if self._watcher is not None and self._trace else None
+
     def stats(self) -> dict[str, Any]:
-        """The ``stats`` line: counts, rates, memory and per-stage latencies of the last watch."""
+        """The ``stats`` line: counts, rates, memory, per-stage latencies and queues of the last watch."""
         decoder = self._follower.stats() if self._follower is not None else {}
+        began_s = self._began_s
         return stats_json(
             frames=self._watcher.frames if self._watcher else 0,
             media_s=self._watcher.media_ns / NS_PER_S if self._watcher else 0.0,
-            elapsed_s=self._elapsed_s,
+            elapsed_s=self._elapsed_s if began_s is None else time.perf_counter() - began_s,
             kv_tokens=int(decoder.pop("kv_tokens", 0)),
             stages=self._stages,
             text_stride=self._watcher.text_stride if self._watcher else 1,
             warnings=[*self._left_out, *self._warnings],
+            channels=channels_json(self._watcher.pipeline.metrics()) if self._watcher else {},
+            **({"source": self.label} if self.label else {}),
             **({"decoder": decoder} if decoder else {}),
         )
 
-    def _begin(self, info: SourceInfo, looks: int) -> Watcher:
+    def _begin(
+        self,
+        info: SourceInfo,
+        looks: int,
+        *,
+        live: bool,
+        on_frame: Callable[[Frame], None] | None,
+        on_seen: OnSeen | None,
+    ) -> Watcher:
         """Start a video in memory and, with a model, an empty past."""
         self._video_id = self.memory.add_video(
-            info.uri, width=info.width, height=info.height, has_audio=info.has_audio, channels=self.channels
+            info.uri,
+            width=info.width,
+            height=info.height,
+            has_audio=info.has_audio,
+            channels=self.channels,
+            label=self.label,
         )
         for channel in (*self._glancing, *self._looking):
             channel.reset()
@@ -235,9 +284,17 @@ class StreamSession:
             looks=looks,
             glancing=self._glancing,
             looking=self._looking,
-            listening=self._listening,
+            listening=self._listening if info.has_audio else (),
             follower=self._follower,
             stages=self._stages,
+            budget=self._budget,
+            eye_threads=self._threads,
+            duration_s=info.duration_s,
+            live=live,
+            label=self.label,
+            on_frame=on_frame,
+            on_seen=on_seen,
+            trace=self._trace,
         )
         return self._watcher
 

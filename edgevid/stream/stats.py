@@ -9,7 +9,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgevid.runtime.metrics import PipelineMetrics
 
 _KEPT = 2048  # newest durations per stage; enough for a p95, bounded for streams of hours
 
@@ -60,6 +63,22 @@ def rss_mb() -> float:
     except (OSError, IndexError, ValueError):
         return 0.0
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+
+
+def channels_json(metrics: PipelineMetrics) -> dict[str, dict[str, Any]]:
+    """Per channel of a watch's pipeline: what waits in it, what was dropped, how old its messages were."""
+    return {
+        channel.name: {
+            "policy": channel.policy,
+            "capacity": channel.capacity,
+            "depth": channel.depth,
+            "entered": channel.entered,
+            "dropped": channel.dropped,
+            "age_p50_ms": round(channel.age_p50_ms, 3),
+            "age_p99_ms": round(channel.age_p99_ms, 3),
+        }
+        for channel in metrics.channels
+    }
 
 
 def stats_json(

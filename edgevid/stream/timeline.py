@@ -41,8 +41,10 @@ class Timeline:
         for row in self._open:
             if _continues(row.observation, observation):
                 row.end_ns = max(row.end_ns, end_ns)
-                self._memory.extend(row.row_id, end_ns=end_ns, score=observation.score)
-                return None
+                if self._memory.extend(row.row_id, end_ns=end_ns, score=observation.score):
+                    return None
+                self._open.remove(row)  # forgotten meanwhile; what is still there starts a new row
+                break
         row_id = self._memory.add(self._video_id, observation)
         self._open.append(_OpenRow(row_id, observation, end_ns))
         return row_id

@@ -1,35 +1,53 @@
-"""One pass over one source: who looks at which frame, who listens to what, and what is written down."""
+"""One pass over one source, as a pipeline: who looks at which frame, who listens, and what is written down.
+
+::
+
+    decode -> tick (glance) --+--> eye ---+
+                              |           +--> remember --+--> events
+                              +--> ear ---+               |
+                              +-----------+               +--> follow
+"""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from edgevid.core.nouns import NS_PER_S, AudioChunk, Frame, Observation
+from edgevid.core.nouns import NS_PER_S, AudioChunk, Frame
 from edgevid.memory.memory import Memory
+from edgevid.runtime import CpuBudget, Pipeline, Policy
 from edgevid.stream.events import Event
-from edgevid.stream.pacing import AdaptiveStride
+from edgevid.stream.scribe import Scribe, Written
+from edgevid.stream.senses import Ear, Eye, OnSeen, Sense
 from edgevid.stream.stats import StageTimes
-from edgevid.stream.timeline import Timeline
+from edgevid.stream.ticks import Ticker
 
 if TYPE_CHECKING:
     from edgevid.perception.protocols import AudioChannel, VisualChannel
     from edgevid.stream.follower import Follower
 
+_EAR_TICKS = 16  # sound waits, and is never dropped
+_EYE_TICKS = 2
+_FOLLOWED = 4
+_LIVE_EVENTS = 256  # a reader this far behind loses the oldest events of a live source; rows are kept
+_LIVE_HANG_S = 60.0
+
 
 class Watcher:
     """Turns a source's frames and sound into rows of one video.
 
-    Channels that glance see every frame that comes, those that look every ``looks``-th, counted anew from
-    each cut so that no shot goes unseen; while they do, one thread listens to the sound of the time in
-    between. Screen text, the dearest, is read less often when a frame's work would not fit its period.
+    A file is watched whole: every stage waits for the next. A live source waits for nobody: the eye takes the
+    newest frame, and what it could not look at is dropped and counted.
 
     Args:
         video_id: the row in memory that observations belong to.
         fps: frames looked at per second.
         looks: frames that come for each one looked at.
+        eye_threads: cores that looking keeps busy.
+        duration_s: of the source where it is known; the last frame's period may reach past it.
+        trace: events kept for ``pipeline.trace``.
     """
 
     def __init__(
@@ -44,113 +62,96 @@ class Watcher:
         listening: Sequence[AudioChannel],
         follower: Follower | None,
         stages: StageTimes,
+        budget: CpuBudget,
+        eye_threads: int = 1,
+        duration_s: float | None = None,
+        live: bool = False,
+        label: str | None = None,
+        on_frame: Callable[[Frame], None] | None = None,
+        on_seen: OnSeen | None = None,
+        trace: int = 0,
     ) -> None:
-        self.frames = 0
-        self.media_ns = 0
-        self._memory = memory
-        self._timeline = Timeline(memory, video_id)
-        self._period_ns = int(NS_PER_S / fps)
-        self._looks = looks
-        self._glancing = glancing
-        self._looking = looking
-        self._listening = listening
+        period_ns = int(NS_PER_S / fps)
+        self.pipeline = Pipeline(label or "watch", budget=budget, trace=trace)
+        self._ticker = Ticker(
+            period_ns=period_ns, looks=looks, glancing=glancing, stages=stages, on_frame=on_frame
+        )
+        self._eye = Eye(looking, period_ns=period_ns, stages=stages, on_seen=on_seen)
+        self._ear = Ear(listening, stages=stages) if listening else None
+        senses: tuple[Sense, ...] = ("eye", "ear") if listening else ("eye",)
+        self._scribe = Scribe(
+            memory, video_id, period_ns=period_ns, senses=senses, stages=stages, label=label
+        )
         self._follower = follower
         self._stages = stages
-        self._pace = AdaptiveStride(1 / fps)
-        self._glanced: list[Observation] = []
+        self._eye_threads = eye_threads
+        self._duration_s = duration_s
+        self._live = live
+
+    @property
+    def frames(self) -> int:
+        """Frames looked at so far."""
+        return self._eye.frames
+
+    @property
+    def media_ns(self) -> int:
+        """Presentation time that has come so far."""
+        if self._duration_s is None:
+            return self._ticker.media_ns
+        return min(self._ticker.media_ns, int(self._duration_s * NS_PER_S))
 
     @property
     def text_stride(self) -> int:
         """Screen text is read on every so many-th frame looked at."""
-        return self._pace.stride
+        return self._eye.text_stride
 
     def follow(
-        self, items: Iterable[Frame | AudioChunk], *, on_frame: Callable[[Frame], None] | None = None
+        self, items: Iterable[Frame | AudioChunk], *, interrupt: Callable[[], None] | None = None
     ) -> Iterator[Event]:
-        """Watch ``items`` to their end; yields each row as it begins."""
-        sound: list[AudioChunk] = []
-        glimpses = -1
-        with ThreadPoolExecutor(1, thread_name_prefix="edgevid-ear") as ear:
-            for item in _timed(iter(items), self._stages):
-                if isinstance(item, AudioChunk):
-                    sound.append(item)
-                    self.media_ns = max(self.media_ns, _end_ns(item))
-                    if _end_ns(item) - sound[0].pts_ns < 2 * self._period_ns:
-                        continue  # a frame will come first, unless the source has no picture
-                    yield from self._tick(None, sound, ear)
-                else:
-                    glimpses = 0 if self._glance(item) else glimpses + 1
-                    if glimpses % self._looks:
-                        continue
-                    self.media_ns = max(self.media_ns, item.pts_ns + self._period_ns)
-                    if on_frame is not None:
-                        on_frame(item)
-                    yield from self._tick(item, sound, ear)
-                sound = []
-            yield from self._tick(None, sound, ear, last=True)
+        """Watch ``items`` to their end; yields each row as it begins.
 
-    def _tick(
-        self, frame: Frame | None, sound: list[AudioChunk], ear: ThreadPoolExecutor, *, last: bool = False
-    ) -> list[Event]:
-        """One step: look and listen at once, then write down what both found."""
-        began = time.perf_counter()
-        heard: Future[list[Observation]] = ear.submit(self._hear, sound, last)
-        text_period_ns = self._period_ns * self._pace.stride
-        seen = self._see(frame, text_period_ns) if frame is not None else []
-        glanced, self._glanced = self._glanced, []
-        events = self._remember([*glanced, *seen, *heard.result()], text_period_ns)
-        if frame is not None:
-            self.frames += 1
-            self._pace.record(time.perf_counter() - began)
+        ``interrupt`` makes a waiting read of ``items`` return, from another thread.
+        """
+        pipeline, hang_s = self.pipeline, _LIVE_HANG_S if self._live else math.inf
+        notes: Policy = "drop-oldest" if self._live else "block"
+        decode = pipeline.source("decode", _timed(iter(items), self._stages), interrupt=interrupt)
+        tick = pipeline.stage("tick", self._ticker, after=decode, executor="sync", hang_s=hang_s)
+        senses = [
+            pipeline.stage(
+                "eye",
+                self._eye,
+                after=tick,
+                threads=self._eye_threads,
+                capacity=_EYE_TICKS,
+                policy="latest-only" if self._live else "block",
+                hang_s=hang_s,
+            )
+        ]
+        if self._ear is not None:
+            senses.append(pipeline.stage("ear", self._ear, after=tick, capacity=_EAR_TICKS, hang_s=hang_s))
+        remember = pipeline.stage("remember", self._scribe, after=[tick, *senses], hang_s=hang_s)
         if self._follower is not None:
-            self._follower.note(events)
-        return events
+            pipeline.stage(
+                "follow", self._feed, after=remember, capacity=_FOLLOWED, policy=notes, hang_s=math.inf
+            )
+        events = pipeline.output(
+            "events",
+            after=remember,
+            capacity=_LIVE_EVENTS if self._live else 8,
+            policy=notes,
+        )
+        with pipeline:
+            pipeline.start()
+            for message in events:
+                yield from message.payload.events
+            pipeline.wait()
 
-    def _glance(self, frame: Frame) -> bool:
-        """Whether a new shot has just begun."""
-        known = len(self._glanced)
-        for channel in self._glancing:
-            with self._stages.measure(channel.kind):
-                self._glanced += channel.observe(frame, period_ns=0)
-        return len(self._glanced) > known
-
-    def _see(self, frame: Frame, text_period_ns: int) -> list[Observation]:
-        read_text = self._pace.due()
-        seen: list[Observation] = []
-        for channel in self._looking:
-            is_text = channel.kind == "text"
-            if is_text and not read_text:
-                continue
-            with self._stages.measure(channel.kind):
-                seen += channel.observe(frame, period_ns=text_period_ns if is_text else self._period_ns)
-        if self._follower is not None:
+    def _feed(self, written: Written) -> None:
+        assert self._follower is not None
+        if written.frame is not None:
             with self._stages.measure("follow"):
-                self._follower.see(frame)
-        return seen
-
-    def _hear(self, sound: list[AudioChunk], last: bool) -> list[Observation]:
-        heard: list[Observation] = []
-        for channel in self._listening:
-            with self._stages.measure(channel.kind):
-                for chunk in sound:
-                    heard += channel.push(chunk)
-                if last:
-                    heard += channel.flush()
-        return heard
-
-    def _remember(self, observations: list[Observation], text_period_ns: int) -> list[Event]:
-        events = []
-        with self._stages.measure("remember"), self._memory.transaction():
-            for o in sorted(observations, key=lambda o: o.span.start_ns):
-                period_ns = text_period_ns if o.kind == "text" else self._period_ns
-                row_id = self._timeline.add(o, period_ns=period_ns)
-                if row_id is not None and o.kind != "faint":
-                    events.append(Event(row_id, o))
-        return events
-
-
-def _end_ns(chunk: AudioChunk) -> int:
-    return chunk.pts_ns + len(chunk.samples) * NS_PER_S // chunk.sample_rate
+                self._follower.see(written.frame)
+        self._follower.note(written.events)
 
 
 def _timed(items: Iterator[Frame | AudioChunk], stages: StageTimes) -> Iterator[Frame | AudioChunk]:

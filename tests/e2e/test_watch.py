@@ -31,7 +31,7 @@ def test_json_lines_hold_events_answers_and_stats(edgevid: Run, clip: Path) -> N
     assert [e["rows"] for e in answer["evidence"]] == [[cut["row"]]]
     stats = lines[-1]
     assert stats["type"] == "stats"
-    assert stats["frames"] == 4
+    assert 8 <= stats["frames"] <= 9  # two a second, and one at once after the cut
     assert stats["media_s"] == pytest.approx(4.0, abs=0.1)
     assert stats["stages"]["cut"]["runs"] >= 30
 
@@ -93,7 +93,7 @@ def test_a_truncated_file_is_watched_as_far_as_it_goes(edgevid: Run, clip: Path,
     done = edgevid("watch", cut, "--channels", "cut", "--json")
     assert done.returncode == 0, done.stderr
     stats = json_lines(done.stdout)[-1]
-    assert 1 <= stats["frames"] < 4
+    assert 1 <= stats["frames"] < 8
     assert stats["warnings"]
 
 

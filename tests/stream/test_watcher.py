@@ -6,6 +6,7 @@ import numpy as np
 
 from edgevid.core.nouns import NS_PER_S, Frame, Kind, Observation, TimeSpan
 from edgevid.memory.memory import Memory
+from edgevid.runtime import CpuBudget
 from edgevid.stream.stats import StageTimes
 from edgevid.stream.watcher import Watcher
 
@@ -50,6 +51,7 @@ def watch(memory: Memory, *, glancing: Says, looking: Says) -> list[str]:
         listening=[],
         follower=None,
         stages=StageTimes(),
+        budget=CpuBudget(cores=2),
     )
     return [event.observation.label for event in watcher.follow(frames(8, 2))]
 
