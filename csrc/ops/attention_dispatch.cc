@@ -1,6 +1,6 @@
-// paged_attention: cuts the work into units (one KV head, a few positions) and runs each unit's partials
-// either one after the other, or, when there are too few units to go round (a single decoded token), on
-// several threads. Both ways join the same partials in the same order.
+// paged_attention and attention_mass: cut the work into units (one KV head, a few positions) and runs each
+// unit's partials either one after the other, or, when there are too few units to go round (a single decoded
+// token), on several threads. Both ways join the same partials in the same order.
 #include <algorithm>
 
 #include "base/aligned_buffer.h"
@@ -27,6 +27,7 @@ struct Job {
   float scale;
   int64_t blocks;  // of positions
   int64_t units;
+  bool values = true;  // without, a unit computes maxima and sums only
 
   const AttentionPlan& plan(int64_t kv_head) const {
     return *plans[plans.size() == 1 ? 0 : static_cast<size_t>(kv_head)];
@@ -47,7 +48,7 @@ struct Job {
     const AttentionPlan& p = plan(kv_head);
     return {s.dtype == DType::kF32,
             s.head_dim,
-            s.v_stride(),
+            values ? s.v_stride() : 0,
             s.page_size,
             layer.k_offset + kv_head * s.head_dim * s.page_size,
             layer.v_offset + kv_head * s.page_size * s.v_stride(),
@@ -95,7 +96,8 @@ uint8_t* thread_scratch(size_t bytes) {
   return buffer.data();
 }
 
-void run_unit(const AttentionArgs& a) {
+// Leaves the joined state of the unit's partials in thread scratch.
+float* join_unit(const AttentionArgs& a) {
   const auto result_bytes = static_cast<size_t>(result_floats(a)) * sizeof(float);
   uint8_t* memory = thread_scratch(2 * result_bytes + scratch_bytes(a));
   auto* state = reinterpret_cast<float*>(memory);
@@ -104,7 +106,7 @@ void run_unit(const AttentionArgs& a) {
     kernels().attention_partial(a, p, partial, memory + 2 * result_bytes);
     kernels().attention_join(a, p, partial, state);
   }
-  kernels().attention_finish(a, state);
+  return state;
 }
 
 struct Item {
@@ -146,30 +148,60 @@ void run_items(const Job& job, ThreadPool& pool) {
   }
 }
 
+void check(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
+           const std::vector<const AttentionPlan*>& plans) {
+  const KvShape& s = layer.shape;
+  s.validate();
+  require(num_q_heads > 0 && num_q_heads % s.num_kv_heads == 0,
+          "attention: query heads do not divide over KV heads");
+  require(q.cols == int64_t{num_q_heads} * s.head_dim, "attention: shapes disagree");
+  require(plans.size() == 1 || plans.size() == static_cast<size_t>(s.num_kv_heads),
+          "attention: one plan for all KV heads, or one for each");
+  for (const AttentionPlan* plan : plans)
+    require(plan->num_rows() == q.rows, "attention: plan and rows disagree");
+}
+
+Job make_job(MatrixRef<const float> q, MatrixRef<float> out, int num_q_heads, const KvLayer& layer,
+             const std::vector<const AttentionPlan*>& plans, float scale) {
+  const int group = num_q_heads / layer.shape.num_kv_heads;
+  const int64_t positions = std::max(1, kUnitRows / group);
+  const int64_t blocks = (q.rows + positions - 1) / positions;
+  return {q, out, layer, plans, group, scale, blocks, blocks * layer.shape.num_kv_heads};
+}
+
 }  // namespace
 
 void paged_attention(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
                      const std::vector<const AttentionPlan*>& plans, float scale, MatrixRef<float> out,
                      ThreadPool& pool) {
-  const KvShape& s = layer.shape;
-  s.validate();
-  require(num_q_heads > 0 && num_q_heads % s.num_kv_heads == 0,
-          "attention: query heads do not divide over KV heads");
-  require(q.cols == int64_t{num_q_heads} * s.head_dim && out.cols == q.cols && out.rows == q.rows,
-          "attention: shapes disagree");
-  require(plans.size() == 1 || plans.size() == static_cast<size_t>(s.num_kv_heads),
-          "attention: one plan for all KV heads, or one for each");
-  for (const AttentionPlan* plan : plans)
-    require(plan->num_rows() == q.rows, "attention: plan and rows disagree");
+  check(q, num_q_heads, layer, plans);
+  require(out.cols == q.cols && out.rows == q.rows, "attention: shapes disagree");
   if (q.rows == 0) return;
-
-  const int group = num_q_heads / s.num_kv_heads;
-  const int64_t positions = std::max(1, kUnitRows / group);
-  const int64_t blocks = (q.rows + positions - 1) / positions;
-  const Job job{q, out, layer, plans, group, scale, blocks, blocks * s.num_kv_heads};
+  const Job job = make_job(q, out, num_q_heads, layer, plans, scale);
   if (pool.num_threads() > 1 && job.units < 4 * pool.num_threads()) return run_items(job, pool);
   pool.parallel_for(job.units, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t unit = begin; unit < end; ++unit) run_unit(job.args(unit));
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const AttentionArgs a = job.args(unit);
+      kernels().attention_finish(a, join_unit(a));
+    }
+  });
+}
+
+void attention_mass(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
+                    const AttentionPlan& plan, float scale, float* max, float* sum, ThreadPool& pool) {
+  check(q, num_q_heads, layer, {&plan});
+  if (q.rows == 0) return;
+  const std::vector<const AttentionPlan*> plans{&plan};
+  Job job = make_job(q, {}, num_q_heads, layer, plans, scale);
+  job.values = false;
+  pool.parallel_for(job.units, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const AttentionArgs a = job.args(unit);
+      const float* state = join_unit(a);
+      const int64_t at = (unit / job.blocks * q.rows + a.first_position) * a.group;
+      std::copy_n(state, rows_of(a), max + at);
+      std::copy_n(state + rows_of(a), rows_of(a), sum + at);
+    }
   });
 }
 

@@ -12,9 +12,16 @@ void kv_append(const KvAppendArgs&, int32_t, int32_t);
 void attention_partial(const AttentionArgs&, int64_t, float*, void*);
 void attention_join(const AttentionArgs&, int64_t, const float*, float*);
 void attention_finish(const AttentionArgs&, const float*);
+void hash_codes(const HashArgs&, int64_t, int64_t);
+int64_t cluster_assign(const AssignArgs&);
+void cluster_scores(const ScoreArgs&);
+RowMass mass_row(float*, const float*, int64_t, float, float);
+void add_scaled(float*, const float*, float, int64_t);
 
 extern const Kernels kTable;
-const Kernels kTable = {quantize,          linear,         rms_norm,        rope, swiglu, kv_append,
-                        attention_partial, attention_join, attention_finish};
+const Kernels kTable = {quantize,         linear,     rms_norm,          rope,
+                        swiglu,           kv_append,  attention_partial, attention_join,
+                        attention_finish, hash_codes, cluster_assign,    cluster_scores,
+                        mass_row,         add_scaled};
 
 }  // namespace ev::ops::EV_ISA

@@ -107,6 +107,40 @@ struct AttentionArgs {
   int tiles_per_partial;
 };
 
+struct HashArgs {
+  const float* keys;  // [n, dims]
+  int64_t key_stride, dims;
+  const float* centre;   // [dims]
+  const int16_t* pairs;  // [pair of dims, 32 planes, 2]: +-1, for dims rounded up to 16
+  uint32_t* codes;
+};
+
+struct AssignArgs {
+  const uint32_t* codes;
+  int64_t n;
+  uint32_t threshold;
+  int64_t capacity, open;  // open <= capacity < 2^24
+  uint32_t* leaders;       // room for capacity
+  int32_t* ids;
+};
+
+// The rows are (position, query head of the group) pairs, position-major.
+struct ScoreArgs {
+  const float* q;  // first query head of the group
+  int64_t q_stride, rows;
+  int group, head_dim;
+  const int8_t* means;  // [head_dim, stride]
+  const float* scales;  // [stride]
+  int32_t clusters, stride;
+  float scale;
+  float* out;
+  int64_t out_stride;
+};
+
+struct RowMass {
+  float resident, total;
+};
+
 struct Kernels {
   void (*quantize)(const QuantizeArgs&, int64_t row_begin, int64_t row_end);
   void (*linear)(const LinearArgs&, int64_t panel_begin, int64_t panel_end);
@@ -122,6 +156,12 @@ struct Kernels {
   void (*attention_join)(const AttentionArgs&, int64_t partial, const float* partial_in, float* state);
   // Divides by the sums and writes the unit's rows of `out`.
   void (*attention_finish)(const AttentionArgs&, const float* state);
+  void (*hash_codes)(const HashArgs&, int64_t row_begin, int64_t row_end);
+  int64_t (*cluster_assign)(const AssignArgs&);  // clusters open afterwards
+  void (*cluster_scores)(const ScoreArgs&);
+  // Turns a row's scores into densities, exp(score - the highest); masses are relative to that too.
+  RowMass (*mass_row)(float* scores, const float* counts, int64_t n, float resident_max, float resident_sum);
+  void (*add_scaled)(float* to, const float* from, float factor, int64_t n);  // to += factor * from
 };
 
 }  // namespace ev::ops

@@ -250,7 +250,7 @@ void attend_tile(const AttentionArgs& a, int64_t tile, int64_t tiles, const Scra
   if (sizeof(T) < sizeof(float) && row_count(a) - first_row > kTileRows)
     return attend_keys(a, widen_tile(a, kv, scratch), start, scratch.scores, scratch.queries, first_row, s,
                        {}, next_keys);
-  const Upcoming values{reinterpret_cast<const char*>(kv.values),
+  const Upcoming values{a.v_stride == 0 ? nullptr : reinterpret_cast<const char*>(kv.values),
                         static_cast<int>(kTileTokens * sizeof(T) / 64)};
   attend_keys(a, kv, start, scratch.scores, scratch.queries, first_row, s, values, next_keys);
 }

@@ -53,4 +53,10 @@ void paged_attention(MatrixRef<const float> q, int num_q_heads, const KvLayer& l
                      const std::vector<const AttentionPlan*>& plans, float scale, MatrixRef<float> out,
                      ThreadPool& pool);
 
+// The mass of the same attention, without values: per row the maximum of its scores and the sum of exp(score
+// - max), both [num_kv_heads, m * group], rows (position, query head of the group). One plan serves all KV
+// heads.
+void attention_mass(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
+                    const AttentionPlan& plan, float scale, float* max, float* sum, ThreadPool& pool);
+
 }  // namespace ev::ops

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "ops/dequantize.h"
+#include "ops/kv_seal.h"
 #include "ops/paged_attention.h"
 #include "ops/registry.h"
 #include "ops/rms_norm.h"
@@ -20,6 +21,9 @@
 namespace py = pybind11;
 
 namespace ev::python {
+
+void bind_clusters(py::module_& m);
+
 namespace {
 
 using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
@@ -198,6 +202,23 @@ class KvCache {
     ops::kv_append(layer_, view(k), view(v), extents(slots), pool_);
   }
 
+  void seal(const ExtentList& from, const std::vector<int32_t>& order, const ExtentList& to) {
+    ops::kv_seal(layer_, extents(from), order, extents(to));
+  }
+
+  // float32 [num_kv_heads, m, group] each.
+  std::tuple<Floats, Floats> mass(const Floats& q, const ExtentList& list, float scale) {
+    require(q.ndim() == 3, "attention takes [rows, heads, head_dim]");
+    ops::AttentionPlan plan;
+    plan.set(extents(list), q.shape(0), layer_.shape);
+    const auto group = static_cast<int64_t>(q.shape(1) / layer_.shape.num_kv_heads);
+    Floats max({int64_t{layer_.shape.num_kv_heads}, int64_t{q.shape(0)}, group});
+    Floats sum({int64_t{layer_.shape.num_kv_heads}, int64_t{q.shape(0)}, group});
+    ops::attention_mass({q.data(), q.shape(0), q.shape(1) * q.shape(2)}, static_cast<int>(q.shape(1)), layer_,
+                        plan, scale, max.mutable_data(), sum.mutable_data(), pool_);
+    return {max, sum};
+  }
+
   // q [m, num_q_heads, head_dim]; one list of extents for all KV heads, or one per head.
   Floats attend(const Floats& q, const std::vector<ExtentList>& lists, float scale) {
     require(q.ndim() == 3, "attention takes [rows, heads, head_dim]");
@@ -255,6 +276,8 @@ void bind_classes(py::module_& m) {
            py::arg("page_size"), py::arg("num_kv_heads"), py::arg("head_dim"), py::arg("f32") = false,
            py::arg("threads") = 1)
       .def("append", &KvCache::append, py::arg("k"), py::arg("v"), py::arg("slots"))
+      .def("seal", &KvCache::seal, py::arg("source"), py::arg("order"), py::arg("target"))
+      .def("mass", &KvCache::mass, py::arg("q"), py::arg("extents"), py::arg("scale"))
       .def("attend", &KvCache::attend, py::arg("q"), py::arg("extents"), py::arg("scale"));
 }
 
@@ -281,6 +304,7 @@ void bind_ops(py::module_& root) {
         py::arg("factor"), py::arg("low_freq"), py::arg("high_freq"), py::arg("original_context"));
   m.def("swiglu", &swiglu, py::arg("gate_up"), py::kw_only(), py::arg("threads") = 1);
   bind_classes(m);
+  bind_clusters(m);
 }
 
 }  // namespace ev::python

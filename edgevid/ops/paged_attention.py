@@ -74,6 +74,19 @@ class KvCache:
         out: Floats = self._cache.attend(q, [list(e) for e in extents], scale)
         return out
 
+    def mass(self, q: Floats, extents: Sequence[Extent], *, scale: float) -> tuple[Floats, Floats]:
+        """``(max, sum)``, float32 [num_kv_heads, m, group] each: of the scores a row sees, the largest and
+        the sum of ``exp(score - max)``; attention without values, one list of extents for all heads."""
+        largest, total = self._cache.mass(q, list(extents), scale)
+        return largest, total
+
+    def seal(self, source: Sequence[Extent], order: npt.NDArray[np.int32], target: Sequence[Extent]) -> None:
+        """Copy tokens bit for bit: slot j of ``target`` gets the token in slot ``order[j]`` of ``source``.
+
+        The two name ``len(order)`` tokens on different pages; ``order`` is a permutation.
+        """
+        self._cache.seal(list(source), order, list(target))
+
 
 class NumpyCache:
     """The specification of :class:`KvCache`, with sums in float64."""
@@ -108,6 +121,29 @@ class NumpyCache:
                 q[:, mine], self.keys[pages, h, :, inside], self.values[pages, h, inside, :], scale=scale
             )
         return out
+
+    def mass(self, q: Floats, extents: list[Extent], scale: float) -> tuple[Floats, Floats]:
+        heads = self.keys.shape[1]
+        pages, inside = self._locate(extents)
+        grouped = q.reshape(len(q), heads, -1, q.shape[2]).astype(np.float64)
+        scores = scale * np.einsum(
+            "mhgd,hdt->hmgt", grouped, self.keys[pages, :, :, inside].transpose(1, 2, 0)
+        )
+        late = np.arange(len(pages)) > len(pages) - len(q) + np.arange(len(q))[:, None]
+        scores[np.broadcast_to(late[None, :, None], scores.shape)] = -np.inf
+        largest = scores.max(axis=-1)
+        total = np.exp(scores - largest[..., None]).sum(axis=-1)
+        return largest.astype(np.float32), total.astype(np.float32)
+
+    def seal(self, source: list[Extent], order: npt.NDArray[np.int32], target: list[Extent]) -> None:
+        (from_page, from_slot), (to_page, to_slot) = self._locate(source), self._locate(target)
+        if (
+            not len(from_page) == len(to_page) == len(order)
+            or (np.sort(order) != np.arange(len(order))).any()
+        ):
+            raise ValueError("kv_seal: the order is no permutation of the tokens")
+        self.keys[to_page, :, :, to_slot] = self.keys[from_page[order], :, :, from_slot[order]]
+        self.values[to_page, :, to_slot] = self.values[from_page[order], :, from_slot[order]]
 
     def _locate(self, extents: list[Extent]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         num_pages, _, _, page_size = self.keys.shape

@@ -200,5 +200,31 @@ struct ByteDot {
   I32 total() const { return {lo, hi}; }
 };
 
+inline __m256 widen_int8(const int8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+inline F32 load(const int8_t* p) {
+  return {widen_int8(p), widen_int8(p + 8)};
+}
+inline void store_shorts(int16_t* p, I32 a) {
+  const __m256i mixed = _mm256_packs_epi32(a.lo, a.hi);  // quarters 0 2 1 3
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(mixed, 0xd8));
+}
+inline uint32_t negative_lanes(I32 a) {
+  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(a.lo))) |
+         static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(a.hi))) << 8;
+}
+
+struct PairSum {
+  I32 sum = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+  void add(const int16_t* lanes, const int16_t* pair) {
+    int32_t both;
+    std::memcpy(&both, pair, 4);
+    const __m256i x = _mm256_set1_epi32(both);
+    sum.lo = _mm256_add_epi32(sum.lo, _mm256_madd_epi16(load256(lanes), x));
+    sum.hi = _mm256_add_epi32(sum.hi, _mm256_madd_epi16(load256(lanes + 16), x));
+  }
+};
+
 }  // namespace
 }  // namespace ev::ops

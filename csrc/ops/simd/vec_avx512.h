@@ -158,5 +158,24 @@ struct ByteDot {
   I32 total() const { return {sum}; }
 };
 
+inline F32 load(const int8_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+inline void store_shorts(int16_t* p, I32 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtsepi32_epi16(a.v));
+}
+inline uint32_t negative_lanes(I32 a) {
+  return _mm512_movepi32_mask(a.v);
+}
+
+struct PairSum {
+  I32 sum = {_mm512_setzero_si512()};
+  void add(const int16_t* lanes, const int16_t* pair) {
+    int32_t both;
+    std::memcpy(&both, pair, 4);
+    sum.v = _mm512_add_epi32(sum.v, _mm512_madd_epi16(_mm512_loadu_si512(lanes), _mm512_set1_epi32(both)));
+  }
+};
+
 }  // namespace
 }  // namespace ev::ops

@@ -163,5 +163,35 @@ struct ByteDot : NibbleDot {
   void start(int32_t /*sum_of_x*/) {}
 };
 
+inline F32 load(const int8_t* p) {
+  const int8x16_t bytes = vld1q_s8(p);
+  const int16x8_t lo = vmovl_s8(vget_low_s8(bytes)), hi = vmovl_s8(vget_high_s8(bytes));
+  return {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(lo))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(lo))),
+           vcvtq_f32_s32(vmovl_s16(vget_low_s16(hi))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(hi)))}};
+}
+inline void store_shorts(int16_t* p, I32 a) {
+  for (int i = 0; i < 4; ++i) vst1_s16(p + 4 * i, vqmovn_s32(a.q[i]));
+}
+inline uint32_t negative_lanes(I32 a) {
+  const int32_t place[4] = {1, 2, 4, 8};
+  uint32_t bits = 0;
+  for (int i = 0; i < 4; ++i) {
+    const int32x4_t mine = vandq_s32(vshrq_n_s32(a.q[i], 31), vld1q_s32(place));
+    bits |= static_cast<uint32_t>(vaddvq_s32(mine)) << 4 * i;
+  }
+  return bits;
+}
+
+struct PairSum {
+  I32 sum = each<I32>([](int) { return vdupq_n_s32(0); });
+  void add(const int16_t* lanes, const int16_t* pair) {
+    const int16x4x2_t both = {{vdup_n_s16(pair[0]), vdup_n_s16(pair[1])}};
+    for (int i = 0; i < 4; ++i) {
+      const int16x4x2_t two = vld2_s16(lanes + 8 * i);
+      sum.q[i] = vmlal_s16(vmlal_s16(sum.q[i], two.val[0], both.val[0]), two.val[1], both.val[1]);
+    }
+  }
+};
+
 }  // namespace
 }  // namespace ev::ops

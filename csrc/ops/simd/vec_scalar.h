@@ -161,5 +161,24 @@ struct ByteDot : NibbleDot {
   void start(int32_t /*sum_of_x*/) {}
 };
 
+inline F32 load(const int8_t* p) {
+  return each<F32>([&](int i) { return static_cast<float>(p[i]); });
+}
+inline void store_shorts(int16_t* p, I32 a) {
+  for (int i = 0; i < 16; ++i) p[i] = static_cast<int16_t>(a.v[i]);
+}
+inline uint32_t negative_lanes(I32 a) {
+  uint32_t bits = 0;
+  for (int i = 0; i < 16; ++i) bits |= static_cast<uint32_t>(a.v[i] < 0) << i;
+  return bits;
+}
+
+struct PairSum {
+  I32 sum = {};
+  void add(const int16_t* lanes, const int16_t* pair) {
+    for (int i = 0; i < 16; ++i) sum.v[i] += lanes[2 * i] * pair[0] + lanes[2 * i + 1] * pair[1];
+  }
+};
+
 }  // namespace
 }  // namespace ev::ops

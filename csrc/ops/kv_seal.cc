@@ -1,0 +1,163 @@
+// Moves bits and sums in one fixed order, so it is compiled once for all ISAs.
+#include "ops/kv_seal.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/error.h"
+
+namespace ev::ops {
+namespace {
+
+constexpr int32_t kLanes = 16;
+constexpr float kRadiusSlack = 1.0f + 0x1p-16f;  // covers the rounding of a distance
+
+void require(bool ok, const char* what) {
+  if (!ok) throw Error(ErrorCode::kInvalidArgument, what);
+}
+
+struct Slot {
+  uint8_t* page;
+  int64_t index;
+};
+
+std::vector<Slot> slots_of(const std::vector<Extent>& extents, const KvShape& shape) {
+  std::vector<Slot> slots;
+  for (const Extent& e : extents) {
+    require(shape.holds(e), "an extent leaves its KV page");
+    for (int32_t i = 0; i < e.count; ++i) slots.push_back({static_cast<uint8_t*>(e.page), e.first + i});
+  }
+  return slots;
+}
+
+template <class T>
+void copy_keys(const KvLayer& layer, const std::vector<Slot>& from, const std::vector<int32_t>& order,
+               const std::vector<Slot>& to) {
+  const KvShape& s = layer.shape;
+  const int64_t lines = int64_t{s.num_kv_heads} * s.head_dim;
+  for (size_t j = 0; j < order.size(); ++j) {
+    const Slot source = from[static_cast<size_t>(order[j])];
+    const T* key = reinterpret_cast<const T*>(source.page) + layer.k_offset + source.index;
+    T* copy = reinterpret_cast<T*>(to[j].page) + layer.k_offset + to[j].index;
+    for (int64_t line = 0; line < lines; ++line) copy[line * s.page_size] = key[line * s.page_size];
+  }
+}
+
+void copy_values(const KvLayer& layer, const std::vector<Slot>& from, const std::vector<int32_t>& order,
+                 const std::vector<Slot>& to) {
+  const KvShape& s = layer.shape;
+  const int64_t row = s.v_stride() * s.element_bytes();
+  const int64_t start = layer.v_offset * s.element_bytes();
+  for (int64_t h = 0; h < s.num_kv_heads; ++h) {
+    const int64_t head = start + h * s.page_size * row;
+    for (size_t j = 0; j < order.size(); ++j) {
+      const Slot source = from[static_cast<size_t>(order[j])];
+      std::memcpy(to[j].page + head + to[j].index * row, source.page + head + source.index * row,
+                  static_cast<size_t>(row));
+    }
+  }
+}
+
+// One cluster's mean, scale and radius of one KV head.
+class Summarizer {
+ public:
+  explicit Summarizer(int64_t head_dim) : mean_(static_cast<size_t>(head_dim)) {}
+
+  void summarize(MatrixRef<const float> run, int8_t* codes, int64_t stride, float* scale, float* radius) {
+    const int64_t dims = run.cols;
+    std::fill(mean_.begin(), mean_.end(), 0.0f);
+    for (int64_t t = 0; t < run.rows; ++t)
+      for (int64_t d = 0; d < dims; ++d) mean_[static_cast<size_t>(d)] += run.row(t)[d];
+    float largest = 0.0f;
+    for (float& m : mean_) {
+      m /= static_cast<float>(run.rows);
+      largest = std::max(largest, std::abs(m));
+    }
+    *scale = largest / 127.0f;
+    const float unit = *scale > 0.0f ? *scale : 1.0f;
+    for (int64_t d = 0; d < dims; ++d) {
+      float& m = mean_[static_cast<size_t>(d)];
+      const float code = std::nearbyint(m / unit);
+      // A mean that is not finite cannot be stored; its radius below is not finite either, which says so.
+      codes[d * stride] = static_cast<int8_t>(std::abs(code) <= 127.0f ? code : 0.0f);
+      m = code * *scale;
+    }
+    float farthest = 0.0f;
+    for (int64_t t = 0; t < run.rows; ++t) {
+      float squares = 0.0f;
+      for (int64_t d = 0; d < dims; ++d) {
+        const float apart = run.row(t)[d] - mean_[static_cast<size_t>(d)];
+        squares += apart * apart;
+      }
+      farthest = squares <= farthest ? farthest : squares;  // NaN stays
+    }
+    *radius = std::sqrt(farthest) * kRadiusSlack;
+  }
+
+ private:
+  std::vector<float> mean_;
+};
+
+}  // namespace
+
+void kv_seal(const KvLayer& layer, const std::vector<Extent>& from, const std::vector<int32_t>& order,
+             const std::vector<Extent>& to) {
+  layer.shape.validate();
+  const std::vector<Slot> source = slots_of(from, layer.shape), target = slots_of(to, layer.shape);
+  require(source.size() == order.size() && target.size() == order.size(),
+          "kv_seal: slots and order differ in number");
+  std::vector<bool> seen(order.size());
+  for (const int32_t token : order) {
+    require(token >= 0 && static_cast<size_t>(token) < order.size() && !seen[static_cast<size_t>(token)],
+            "kv_seal: the order is no permutation");
+    seen[static_cast<size_t>(token)] = true;
+  }
+  if (layer.shape.dtype == DType::kF32) {
+    copy_keys<uint32_t>(layer, source, order, target);
+  } else {
+    copy_keys<uint16_t>(layer, source, order, target);
+  }
+  copy_values(layer, source, order, target);
+}
+
+void seal_order(const std::vector<int32_t>& ids, int32_t clusters, std::vector<int32_t>& order,
+                std::vector<int32_t>& begin) {
+  begin.assign(static_cast<size_t>(clusters) + 1, 0);
+  for (const int32_t id : ids) {
+    require(id >= 0 && id < clusters, "seal_order: there is no such cluster");
+    ++begin[static_cast<size_t>(id) + 1];
+  }
+  for (size_t c = 1; c < begin.size(); ++c) begin[c] += begin[c - 1];
+  order.resize(ids.size());
+  std::vector<int32_t> next(begin);
+  for (size_t token = 0; token < ids.size(); ++token)
+    order[static_cast<size_t>(next[static_cast<size_t>(ids[token])]++)] = static_cast<int32_t>(token);
+}
+
+ClusterSummaries cluster_summaries(MatrixRef<const float> keys, const std::vector<int32_t>& begin,
+                                   int num_kv_heads) {
+  require(num_kv_heads > 0 && keys.cols % num_kv_heads == 0 && !begin.empty() && begin.front() == 0 &&
+              begin.back() == keys.rows,
+          "cluster_summaries: the runs do not cover the keys");
+  ClusterSummaries out;
+  out.clusters = static_cast<int32_t>(begin.size()) - 1;
+  out.stride = (out.clusters + kLanes - 1) / kLanes * kLanes;
+  const int64_t head_dim = keys.cols / num_kv_heads, stride = out.stride;
+  out.means.resize(static_cast<size_t>(keys.cols * stride));
+  out.scales.resize(static_cast<size_t>(num_kv_heads * stride));
+  out.radii.resize(out.scales.size());
+  Summarizer summarizer(head_dim);
+  for (int64_t c = 0; c < out.clusters; ++c) {
+    const int32_t first = begin[static_cast<size_t>(c)], end = begin[static_cast<size_t>(c) + 1];
+    require(end > first, "cluster_summaries: a cluster is empty");
+    for (int64_t h = 0; h < num_kv_heads; ++h)
+      summarizer.summarize(keys.slice(first, end - first).columns(h * head_dim, head_dim),
+                           out.means.data() + h * head_dim * stride + c, stride,
+                           out.scales.data() + h * stride + c, out.radii.data() + h * stride + c);
+  }
+  return out;
+}
+
+}  // namespace ev::ops

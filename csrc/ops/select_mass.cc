@@ -1,0 +1,118 @@
+#include "ops/select_mass.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "ops/kernels.h"
+#include "ops/registry.h"
+
+namespace ev::ops {
+namespace {
+
+constexpr uint32_t kBuckets = 256;
+constexpr int kBucketShift = 20;  // a float's exponent and three bits of its mantissa remain
+
+uint32_t eighths(float density) {
+  uint32_t bits;
+  std::memcpy(&bits, &density, sizeof bits);
+  return bits >> kBucketShift;
+}
+
+// Takes from the highest density down until more than `need` is taken.
+class Taker {
+ public:
+  Taker(const int32_t* counts, int64_t clusters, const MassRule& rule, uint8_t* marks)
+      : counts_(counts), clusters_(clusters), rule_(rule), marks_(marks) {}
+
+  void take_all() {
+    for (int64_t c = 0; c < clusters_; ++c) marks_[c] = counts_[c] > 0;
+  }
+
+  void take(const float* densities, double need) {
+    if (rule_.threshold >= 1.0f) return take_all();
+    if (!(need >= 0.0)) return;
+    uint32_t highest = 0;
+    for (int64_t c = 0; c < clusters_; ++c) highest = std::max(highest, eighths(densities[c]));
+    const auto bucket_of = [&](int64_t c) { return std::min(highest - eighths(densities[c]), kBuckets - 1); };
+    double mass[kBuckets] = {};
+    for (int64_t c = 0; c < clusters_; ++c) mass[bucket_of(c)] += double{densities[c]} * counts_[c];
+    uint32_t crossing = 0;
+    while (crossing < kBuckets && need - mass[crossing] >= 0.0) need -= mass[crossing++];
+    for (int64_t c = 0; c < clusters_; ++c) {
+      const uint32_t bucket = bucket_of(c);
+      if (bucket < crossing || (bucket == crossing && !rule_.exact)) marks_[c] |= counts_[c] > 0;
+    }
+    if (rule_.exact && crossing < kBuckets)
+      take_sorted(densities, need, [&](int64_t c) { return bucket_of(c) == crossing; });
+  }
+
+  // Gives back the lowest densities until the rest fits max_tokens.
+  void cap(const float* densities) {
+    int64_t tokens = 0;
+    for (int64_t c = 0; c < clusters_; ++c) tokens += marks_[c] * counts_[c];
+    if (rule_.max_tokens == 0 || tokens <= rule_.max_tokens) return;
+    const std::vector<int64_t> marked = sorted(densities, [&](int64_t c) { return marks_[c] != 0; });
+    std::fill_n(marks_, clusters_, uint8_t{0});
+    int64_t room = rule_.max_tokens;
+    for (const int64_t c : marked) {
+      if (counts_[c] > room) continue;
+      marks_[c] = 1;
+      room -= counts_[c];
+    }
+  }
+
+ private:
+  template <class Wanted>
+  std::vector<int64_t> sorted(const float* densities, const Wanted& wanted) const {
+    std::vector<int64_t> list;
+    for (int64_t c = 0; c < clusters_; ++c)
+      if (wanted(c)) list.push_back(c);
+    std::stable_sort(list.begin(), list.end(),
+                     [&](int64_t a, int64_t b) { return densities[a] > densities[b]; });
+    return list;
+  }
+
+  template <class Wanted>
+  void take_sorted(const float* densities, double need, const Wanted& wanted) {
+    for (const int64_t c : sorted(densities, wanted)) {
+      if (need < 0.0) return;
+      marks_[c] |= counts_[c] > 0;
+      need -= double{densities[c]} * counts_[c];
+    }
+  }
+
+  const int32_t* counts_;
+  int64_t clusters_;
+  const MassRule& rule_;
+  uint8_t* marks_;
+};
+
+}  // namespace
+
+void select_mass(MatrixRef<float> scores, const int32_t* counts, const float* resident_max,
+                 const float* resident_sum, const MassRule& rule, uint8_t* marks) {
+  if (!(rule.threshold >= 0.0f && rule.threshold <= 1.0f))
+    throw Error(ErrorCode::kInvalidArgument, "select_mass: the threshold is a share");
+  const int64_t clusters = scores.cols;
+  const double threshold = double{rule.threshold};
+  std::vector<float> weights(counts, counts + clusters);
+  std::vector<float> pool(weights.size());
+  std::fill_n(marks, clusters, uint8_t{0});
+  Taker taker(counts, clusters, rule, marks);
+  double pool_resident = 0.0;
+  for (int64_t row = 0; row < scores.rows; ++row) {
+    float* densities = scores.row(row);
+    const RowMass mass =
+        kernels().mass_row(densities, weights.data(), clusters, resident_max[row], resident_sum[row]);
+    if (!std::isfinite(mass.total) || !(mass.total > 0.0f)) return taker.take_all();
+    kernels().add_scaled(pool.data(), densities, 1.0f / mass.total, clusters);
+    pool_resident += double{mass.resident} / mass.total;
+    if (!rule.pooled) taker.take(densities, threshold * mass.total - mass.resident);
+  }
+  if (rule.pooled) taker.take(pool.data(), threshold * static_cast<double>(scores.rows) - pool_resident);
+  taker.cap(pool.data());
+}
+
+}  // namespace ev::ops

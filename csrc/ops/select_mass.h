@@ -1,0 +1,28 @@
+// Which clusters a KV head attends: the fewest that bring the rows' attention mass to a share `threshold`,
+// resident tokens (sinks, recent, current) included. A cluster's density is exp(score), its mass density *
+// count. Clusters are taken from the highest density down; without `exact` in buckets of an eighth of an
+// octave, the whole crossing bucket with them. The specification, with every detail, is
+// edgevid/ops/select_mass.py.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/tensor.h"
+
+namespace ev::ops {
+
+struct MassRule {
+  float threshold = 0.9f;  // share of the mass; 1 takes everything
+  bool pooled = true;      // one selection on the mass summed over rows; else the union of every row's own
+  bool exact = false;
+  int64_t max_tokens = 0;  // most tokens selected; 0: no limit
+};
+
+// scores [rows, clusters], overwritten; counts [clusters]; resident_max and resident_sum [rows], as
+// attention_mass() gives them; marks [clusters]: 1 selected, 0 not. Runs on the calling thread. Throws
+// Error(kInvalidArgument) for a threshold outside 0..1.
+void select_mass(MatrixRef<float> scores, const int32_t* counts, const float* resident_max,
+                 const float* resident_sum, const MassRule& rule, uint8_t* marks);
+
+}  // namespace ev::ops

@@ -1,0 +1,109 @@
+// edgevid._native.ops: the ops of retrieval on numpy arrays, for tests and benchmarks.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
+#include "base/error.h"
+#include "ops/cluster_assign.h"
+#include "ops/cluster_scores.h"
+#include "ops/hash_codes.h"
+#include "ops/kv_seal.h"
+#include "ops/select_mass.h"
+
+namespace py = pybind11;
+
+namespace ev::python {
+namespace {
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
+
+void require(bool ok, const char* what) {
+  if (!ok) throw Error(ErrorCode::kInvalidArgument, what);
+}
+
+template <class T>
+Array<T> array_of(const std::vector<T>& values, std::vector<py::ssize_t> shape) {
+  Array<T> out(std::move(shape));
+  std::copy(values.begin(), values.end(), out.mutable_data());
+  return out;
+}
+
+Array<uint32_t> hash_codes(const Array<float>& keys, const Array<float>& centre, uint64_t seed,
+                           uint32_t layer, int threads) {
+  require(keys.ndim() == 2 && centre.ndim() == 1 && centre.shape(0) == keys.shape(1),
+          "hash_codes: keys are [n, dims], the centre [dims]");
+  ThreadPool pool(threads);
+  Array<uint32_t> codes(keys.shape(0));
+  ops::hash_codes({keys.data(), keys.shape(0), keys.shape(1)}, centre.data(),
+                  ops::Hyperplanes(seed, layer, keys.shape(1)), codes.mutable_data(), pool);
+  return codes;
+}
+
+std::tuple<Array<int32_t>, Array<uint32_t>> cluster_assign(const Array<uint32_t>& codes,
+                                                           std::vector<uint32_t> leaders, int threshold,
+                                                           int64_t capacity) {
+  Array<int32_t> ids(codes.size());
+  ops::cluster_assign(codes.data(), codes.size(), {threshold, capacity}, leaders, ids.mutable_data());
+  return {ids, array_of(leaders, {static_cast<py::ssize_t>(leaders.size())})};
+}
+
+std::tuple<Array<int8_t>, Array<float>, Array<float>> cluster_summaries(const Array<float>& keys,
+                                                                        const std::vector<int32_t>& begin,
+                                                                        int num_kv_heads) {
+  require(keys.ndim() == 2, "cluster_summaries: keys are [n, num_kv_heads * head_dim]");
+  const auto s = ops::cluster_summaries({keys.data(), keys.shape(0), keys.shape(1)}, begin, num_kv_heads);
+  const std::vector<py::ssize_t> rows{num_kv_heads, s.stride};
+  return {array_of(s.means, {num_kv_heads, keys.shape(1) / num_kv_heads, s.stride}), array_of(s.scales, rows),
+          array_of(s.radii, rows)};
+}
+
+Array<float> cluster_scores(const Array<float>& q, const Array<int8_t>& means, const Array<float>& scales,
+                            int32_t clusters, float scale) {
+  require(q.ndim() == 2 && means.ndim() == 2 && scales.ndim() == 1 && q.shape(1) == means.shape(0) &&
+              scales.shape(0) == means.shape(1),
+          "cluster_scores: shapes disagree");
+  const ops::ClusterTable table{means.data(), scales.data(), clusters, static_cast<int32_t>(means.shape(1))};
+  Array<float> out({q.shape(0), means.shape(1)});
+  ops::cluster_scores({q.data(), q.shape(0), q.shape(1)}, 0, 1, static_cast<int>(q.shape(1)), table, scale,
+                      {out.mutable_data(), out.shape(0), out.shape(1)});
+  return out;
+}
+
+py::array_t<bool> select_mass(const Array<float>& scores, const Array<int32_t>& counts,
+                              const Array<float>& resident_max, const Array<float>& resident_sum,
+                              float threshold, bool pooled, bool exact, int64_t max_tokens) {
+  require(scores.ndim() == 2 && counts.ndim() == 1 && resident_max.ndim() == 1 && resident_sum.ndim() == 1 &&
+              counts.shape(0) == scores.shape(1) && resident_max.shape(0) == scores.shape(0) &&
+              resident_sum.shape(0) == scores.shape(0),
+          "select_mass: shapes disagree");
+  std::vector<float> densities(scores.data(), scores.data() + scores.size());
+  std::vector<uint8_t> marks(static_cast<size_t>(counts.size()));
+  ops::select_mass({densities.data(), scores.shape(0), scores.shape(1)}, counts.data(), resident_max.data(),
+                   resident_sum.data(), {threshold, pooled, exact, max_tokens}, marks.data());
+  py::array_t<bool> out(counts.size());
+  std::copy(marks.begin(), marks.end(), out.mutable_data());
+  return out;
+}
+
+}  // namespace
+
+void bind_clusters(py::module_& m) {
+  m.def("hash_codes", &hash_codes, py::arg("keys"), py::arg("centre"), py::kw_only(), py::arg("seed"),
+        py::arg("layer"), py::arg("threads") = 1);
+  m.def("cluster_assign", &cluster_assign, py::arg("codes"), py::arg("leaders"), py::kw_only(),
+        py::arg("threshold"), py::arg("capacity"));
+  m.def("cluster_summaries", &cluster_summaries, py::arg("keys"), py::arg("begin"), py::kw_only(),
+        py::arg("num_kv_heads"));
+  m.def("cluster_scores", &cluster_scores, py::arg("q"), py::arg("means"), py::arg("scales"), py::kw_only(),
+        py::arg("clusters"), py::arg("scale"));
+  m.def("select_mass", &select_mass, py::arg("scores"), py::arg("counts"), py::arg("resident_max"),
+        py::arg("resident_sum"), py::kw_only(), py::arg("threshold"), py::arg("pooled") = true,
+        py::arg("exact") = false, py::arg("max_tokens") = 0);
+}
+
+}  // namespace ev::python
