@@ -30,18 +30,22 @@ from edgevid.runtime.channel import Policy
 from edgevid.runtime.errors import StageFailedError
 from edgevid.runtime.graph import Node
 from edgevid.runtime.message import Message
+from edgevid.runtime.metrics import ChannelMetrics, PipelineMetrics, StageMetrics
 from edgevid.runtime.output import Output
 from edgevid.runtime.pipeline import Pipeline
 from edgevid.runtime.signals import sigterm_exits
 
 __all__ = [
+    "ChannelMetrics",
     "CpuBudget",
     "Message",
     "Node",
     "Output",
     "Pipeline",
+    "PipelineMetrics",
     "Policy",
     "StageFailedError",
+    "StageMetrics",
     "Workload",
     "sigterm_exits",
 ]

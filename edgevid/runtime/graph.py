@@ -100,9 +100,9 @@ class Graph:
         """Run ``fn(payload)`` on all that ``after`` gives.
 
         ``fn`` returns None (nothing to pass on), one payload, or an iterator of payloads, each passed on as
-        soon as it is there. What keeps state from one payload to the next is given as ``make`` instead, which is
-        called in the stage's own thread or process, and again after a crash. Its result may have ``flush()``
-        for what is left at the end of the stream, and ``close()``.
+        soon as it is there. What keeps state from one payload to the next is given as ``make`` instead, which
+        is called in the stage's own thread or process, and again after a crash. Its result may have
+        ``flush()`` for what is left at the end of the stream, and ``close()``.
 
         Args:
             after: one or several nodes; their messages come as they arrive, or in order of time (by_pts).

@@ -6,12 +6,20 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgevid.runtime.stage import Body
 
 if TYPE_CHECKING:
     from edgevid.runtime.run import StageRun
+
+
+class Doing(NamedTuple):
+    """A stage whose body runs, since when (``now_ns``), and when that is too long."""
+
+    run: StageRun
+    since_ns: int
+    limit_ns: float
 
 
 class AbandonedError(BaseException):
@@ -24,24 +32,24 @@ class Life:
 
     Attributes:
         bodies: the objects of the stages that run in this thread; a new life makes its own.
-        doing: the stage whose body runs now, and since when.
+        doing: what runs now.
         abandoned: given up; whatever it still brings forth is dropped.
     """
 
     bodies: dict[str, Body] = field(default_factory=dict)
-    doing: tuple[StageRun, int] | None = None
+    doing: Doing | None = None
     abandoned: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _give_back: Callable[[], None] | None = None
 
-    def begin(self, run: StageRun, began_ns: int, give_back: Callable[[], None]) -> None:
+    def begin(self, doing: Doing, give_back: Callable[[], None]) -> None:
         """A body starts; ``give_back`` frees its cores, and is called once, whether it ends or is given up.
 
         Raises:
             AbandonedError: it may not start.
         """
         with self._lock:
-            self.doing, self._give_back = (run, began_ns), give_back
+            self.doing, self._give_back = doing, give_back
             if self.abandoned:
                 self._free()
                 raise AbandonedError
@@ -57,7 +65,7 @@ class Life:
             if self.abandoned:
                 raise AbandonedError
 
-    def abandon(self, doing: tuple[StageRun, int] | None = None) -> bool:
+    def abandon(self, doing: Doing | None = None) -> bool:
         """Give the thread up; where ``doing`` is given, only if that is still what it does."""
         with self._lock:
             if doing is not None and doing is not self.doing:

@@ -15,7 +15,7 @@ from edgevid.runtime.signals import sigterm_exits
 from edgevid.runtime.source import SourceRun
 from edgevid.runtime.trace import Trace
 
-DRAIN_S, STOP_S = 2.0, 1.0  # together the 3 s within which a process must end after SIGTERM
+DRAIN_S, STOP_S = 1.5, 0.5  # a process must end within 3 s after SIGTERM, and has more to close than this
 
 
 class Pipeline(Graph):
@@ -95,7 +95,7 @@ class Pipeline(Graph):
         finished = self._over.wait(timeout_s)
         self._raise_failure()
         if finished:
-            self._supervisor.close()
+            self._close()
         return finished
 
     def drain(self, timeout_s: float = DRAIN_S) -> bool:
@@ -104,7 +104,10 @@ class Pipeline(Graph):
             if isinstance(run, SourceRun):
                 run.end()
         finished = self._join(timeout_s)
-        self.stop()
+        if finished:
+            self._close()
+        else:
+            self.stop()
         return finished
 
     def stop(self, timeout_s: float = STOP_S) -> None:
@@ -113,7 +116,7 @@ class Pipeline(Graph):
         if not self._join(timeout_s):
             for worker in self._workers:
                 worker.give_up()
-        self._supervisor.close()
+        self._close()
 
     def cancel(self, *sources: Node) -> None:
         """Drop all that was read of ``sources`` (all, when none are named) so far, wherever it is.
@@ -143,6 +146,11 @@ class Pipeline(Graph):
             return True
         until_ns = now_ns() + int(timeout_s * 1e9)
         return all(worker.join(max(0.0, (until_ns - now_ns()) / 1e9)) for worker in self._workers)
+
+    def _close(self) -> None:
+        """Let the threads, which have nothing left to do, end."""
+        self._supervisor.close()
+        self._join(STOP_S)
 
     def _halt(self) -> None:
         self._stopping.set()

@@ -17,7 +17,7 @@ from typing import Any
 from edgevid.runtime import priority
 from edgevid.runtime.budget import Workload
 from edgevid.runtime.errors import StageHungError
-from edgevid.runtime.stage import Body
+from edgevid.runtime.stage import Body, Stage
 
 _ITEM, _END, _ERROR = "item", "end", "error"
 _CLOSE_S = 0.5  # for the child's own close(); then it is killed
@@ -28,18 +28,23 @@ class ProcessCrashError(Exception):
 
 
 class ProcessBody:
-    """Runs what ``make`` makes in a fresh Python process.
+    """Runs what ``stage.make`` makes in a fresh Python process.
 
     Args:
-        make: importable (a function or class of a module, not a lambda), as are the payloads' types.
-        hang_s: for each result, the making included; then the child is killed.
+        stage: its ``make`` must be importable (a function or class of a module, not a lambda), as are the
+            types of payloads; a result that takes longer than its ``hang_s`` gets the child killed.
     """
 
-    def __init__(self, make: Callable[[], Body], *, workload: Workload, hang_s: float) -> None:
+    def __init__(self, stage: Stage) -> None:
         context = multiprocessing.get_context("spawn")  # forking a process with threads may deadlock
         self._pipe, theirs = context.Pipe()
-        self._timeout_s = hang_s if math.isfinite(hang_s) else None
-        self._child = context.Process(target=_serve, args=(theirs, make, workload), daemon=True)
+        self._timeout_s = stage.make_s
+        self._child = context.Process(
+            target=_serve,
+            args=(theirs, stage.make, stage.workload),
+            name=f"edgevid-{stage.name}",
+            daemon=True,
+        )
         self._child.start()
         theirs.close()
         try:
@@ -48,6 +53,7 @@ class ProcessBody:
         except Exception:
             self.close()
             raise
+        self._timeout_s = stage.hang_s
 
     def __call__(self, payload: Any) -> Iterator[Any]:
         return self._ask("call", payload)
@@ -91,8 +97,8 @@ class ProcessBody:
             raise ProcessCrashError(value)
 
     def _reply(self) -> tuple[str, Any]:
-        if not self._pipe.poll(self._timeout_s):
-            raise StageHungError(f"no result within {self._timeout_s} s")
+        if not self._pipe.poll(None if self._timeout_s == math.inf else self._timeout_s):
+            raise StageHungError(f"no result within {self._timeout_s:g} s")
         try:
             kind, value = self._pipe.recv()
         except (EOFError, OSError):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from edgevid.core.errors import EdgevidError
 from edgevid.runtime.budget import CpuBudget
 from edgevid.runtime.channel import Channel
-from edgevid.runtime.life import Life, discard
+from edgevid.runtime.life import Doing, Life, discard
 from edgevid.runtime.message import Generations, Message, Stamp, now_ns
 from edgevid.runtime.metrics import Samples, StageMetrics, quantile_ms
 from edgevid.runtime.process import ProcessBody
@@ -79,7 +79,7 @@ class StageRun:
                 outlet.open(life)
         while self.name not in life.bodies:
             try:
-                life.bodies[self.name] = self._step(life, self._newest, self._make)
+                life.bodies[self.name] = self._step(life, self._newest, self._make, self.stage.make_s)
             except EdgevidError:  # a missing part stays missing
                 raise
             except Exception as error:
@@ -165,14 +165,19 @@ class StageRun:
         except Exception as error:
             self._restart(life, error)
 
-    def _step(self, life: Life, message: Message[Any], call: Callable[[], Any]) -> Any:
+    def _step(
+        self, life: Life, message: Message[Any], call: Callable[[], Any], hang_s: float | None = None
+    ) -> Any:
         """One uninterrupted piece of the body's work, on cores of the budget."""
+        limit_ns = (hang_s or self.stage.hang_s) * 1e9
+        if self.stage.executor == "process":
+            limit_ns *= 2  # the process is killed first
         budget, workload = self._services.budget, self.stage.workload
         deadline_ns = message.born_ns + (self.stage.deadline_ns or 0)
         asked_ns = now_ns()
         cores = budget.take(workload, self.stage.threads, deadline_ns=deadline_ns)
         began_ns = now_ns()
-        life.begin(self, began_ns, lambda: budget.give_back(workload, cores))
+        life.begin(Doing(self, began_ns, limit_ns), lambda: budget.give_back(workload, cores))
         try:
             return call()
         finally:
@@ -184,7 +189,7 @@ class StageRun:
 
     def _make(self) -> Body:
         if self.stage.executor == "process":
-            return ProcessBody(self.stage.make, workload=self.stage.workload, hang_s=self.stage.hang_s)
+            return ProcessBody(self.stage)
         return self.stage.make()
 
     def _restart(self, life: Life, error: Exception) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from edgevid.core.errors import EdgevidError
@@ -49,27 +50,27 @@ class SourceRun:
     def read(self, life: Life) -> None:
         """Pass items on until there are no more."""
         first_ns = now_ns()
-        try:
-            while not self._ending and (item := self._next()) is not _END:
-                born_ns = now_ns()
-                pts_ns = getattr(item, "pts_ns", born_ns - first_ns)
-                generation = self._services.generations.of(self.name)
-                message = Message(item, pts_ns, self._read, self.name, generation, born_ns)
-                self._read += 1
-                for outlet in self.outlets:
-                    outlet.put(message, life)
-        finally:
-            discard(self._iterator)
+        while not self._ending and (item := self._next()) is not _END:
+            born_ns = now_ns()
+            pts_ns = getattr(item, "pts_ns", born_ns - first_ns)
+            generation = self._services.generations.of(self.name)
+            message = Message(item, pts_ns, self._read, self.name, generation, born_ns)
+            self._read += 1
+            for outlet in self.outlets:
+                outlet.put(message, life)
 
     def end(self) -> None:
         """Make ``read`` return soon; may be called from any thread, any number of times."""
         if not self._ending:
             self._ending = True
             if self._interrupt is not None:
-                self._interrupt()
+                with suppress(Exception):
+                    self._interrupt()
 
     def finish(self, life: Life, *, flush: bool) -> None:
-        """Tell the stages after it that nothing more will come."""
+        """Close what was opened, and tell the stages after it that nothing more will come."""
+        if callable(self._items):
+            discard(self._iterator)
         for outlet in self.outlets:
             outlet.finish(life, flush=flush)
 

@@ -14,6 +14,8 @@ GIL: networks, codecs); ``process``: its own process (Python that computes, code
 
 EXECUTORS: tuple[Executor, ...] = ("sync", "thread", "process")
 
+_MAKE_S = 60.0  # models load and engines are built
+
 Body = Callable[[Any], Any]
 """Takes a payload. Returns None (nothing to pass on), one payload, or an iterator of payloads, each of which
 is passed on as soon as it is there. May have ``flush() -> same`` for what is left at the end of the stream,
@@ -50,6 +52,6 @@ class Stage:
         return None if self.deadline_s is None else int(self.deadline_s * 1e9)
 
     @property
-    def hang_ns(self) -> float:
-        """When its thread is given up; one that waits for a process lets that be killed first."""
-        return self.hang_s * (2e9 if self.executor == "process" else 1e9)
+    def make_s(self) -> float:
+        """How long the making of its body may take."""
+        return max(self.hang_s, _MAKE_S)

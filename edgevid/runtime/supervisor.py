@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from edgevid.runtime.errors import StageFailedError, StageHungError
+from edgevid.runtime.life import Doing
 from edgevid.runtime.message import now_ns
-from edgevid.runtime.run import StageRun
 from edgevid.runtime.trace import Trace
 from edgevid.runtime.worker import Worker
 
@@ -35,6 +35,7 @@ class Supervisor:
         self._lock = threading.Lock()
         self._crashes: dict[str, deque[int]] = {}
         self._over = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def crashed(self, stage: str, error: BaseException) -> None:
         """Count a crash that a restart will follow.
@@ -58,27 +59,30 @@ class Supervisor:
         """Look for hangs in a thread of its own until ``close``."""
         every_s = shortest_hang_s / _CHECKS_PER_HANG
         if every_s < math.inf:
-            threading.Thread(
+            self._thread = threading.Thread(
                 target=self._watch, args=(workers, every_s), name="edgevid-supervisor", daemon=True
-            ).start()
+            )
+            self._thread.start()
 
     def close(self) -> None:
         """Stop watching."""
         self._over.set()
+        if self._thread is not None:
+            self._thread.join()
 
     def _watch(self, workers: Sequence[Worker], every_s: float) -> None:
         while not self._over.wait(every_s):
             for worker in workers:
                 doing = worker.doing
-                if doing is None or now_ns() - doing[1] <= doing[0].stage.hang_ns:
+                if doing is None or now_ns() - doing.since_ns <= doing.limit_ns:
                     continue
                 if worker.abandon(doing):
-                    self._replace(worker, doing[0])
+                    self._replace(worker, doing)
 
-    def _replace(self, worker: Worker, run: StageRun) -> None:
-        run.hung()
+    def _replace(self, worker: Worker, doing: Doing) -> None:
+        doing.run.hung()
         try:
-            self.crashed(run.name, StageHungError(f"no result within {run.stage.hang_s:g} s"))
+            self.crashed(doing.run.name, StageHungError(f"no result within {doing.limit_ns / 1e9:g} s"))
         except StageFailedError as error:
             self._failed(error)
             worker.give_up()

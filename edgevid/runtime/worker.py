@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from edgevid.runtime import priority
 from edgevid.runtime.budget import Workload
 from edgevid.runtime.channel import Closed
-from edgevid.runtime.life import AbandonedError, Life
+from edgevid.runtime.life import AbandonedError, Doing, Life
 from edgevid.runtime.message import Message
 from edgevid.runtime.process import ProcessBody
 from edgevid.runtime.run import StageRun
@@ -56,18 +56,19 @@ class Worker:
         return self.run.name
 
     @property
-    def doing(self) -> tuple[StageRun, int] | None:
-        """The stage whose body runs in this thread, and since when (``now_ns``)."""
+    def doing(self) -> Doing | None:
+        """What runs in this thread now."""
         return self._life.doing
 
     def start(self) -> None:
         """Begin, or begin again after ``abandon``."""
         self._life = Life()
-        threading.Thread(
+        self._thread = threading.Thread(
             target=self._main, args=(self._life,), name=f"edgevid-{self.name}", daemon=True
-        ).start()
+        )
+        self._thread.start()
 
-    def abandon(self, doing: tuple[StageRun, int] | None = None) -> bool:
+    def abandon(self, doing: Doing | None = None) -> bool:
         """Give the thread up (see ``Life.abandon``) and kill its processes; what it still does is dropped."""
         if not self._life.abandon(doing):
             return False
@@ -83,7 +84,11 @@ class Worker:
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait for the end; False when it has not come in time."""
-        return self._done.wait(timeout_s)
+        if not self._done.wait(timeout_s):
+            return False
+        if not self._life.abandoned and self._thread is not threading.current_thread():
+            self._thread.join()
+        return True
 
     def _main(self, life: Life) -> None:
         try:

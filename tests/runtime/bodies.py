@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import time
 from collections.abc import Iterator
 
 
@@ -20,3 +23,43 @@ class Total:
 
     def flush(self) -> Iterator[int]:
         yield self.sum
+
+
+class ProcessId:
+    """Says in which process it lives."""
+
+    def __call__(self, n: int) -> int:
+        return os.getpid()
+
+
+class Poisoned:
+    """Passes on what it gets, but for: -1 raises, -2 ends the process, -3 hangs."""
+
+    def __init__(self, hang_s: float = 600.0) -> None:
+        self.hang_s = hang_s
+        self.seen = 0
+
+    def __call__(self, n: int) -> tuple[int, int]:
+        if n == -1:
+            raise RuntimeError("poisoned")
+        if n == -2:
+            os._exit(9)
+        if n == -3:
+            time.sleep(self.hang_s)
+        self.seen += 1
+        return n, self.seen
+
+
+def count_up(n: int) -> Iterator[int]:
+    """n, n + 1, ... for ever, ten a second."""
+    for value in itertools.count(n):
+        yield value
+        time.sleep(0.1)
+
+
+def unpicklable(n: int) -> object:
+    return lambda: n
+
+
+def broken_make() -> object:
+    raise RuntimeError("cannot be made")
