@@ -1,7 +1,7 @@
 """``edgevid bench answers``: question sets over real clips, scored by program.
 
 Each clip is watched once with every channel, then all its questions are asked. The sets were written from the
-videos alone (``questions/README.md``); ``dev`` may be tuned on, ``heldout`` may not.
+videos alone (``questions/README.md``); ``dev`` may be tuned on, those in ``HELD_OUT`` may not.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from edgevid.core.errors import MissingPartError
 from edgevid.core.nouns import Answer
 
 GOAL = 0.80
+HELD_OUT = ("heldout", "heldout_2")
 _METHOD = (
     "watch at 1 frame/s with all channels, then ask; structured answerer; scored by answer_scoring.py on {n}"
     " questions over {clips} clips; times count as invented when no cited span begins or ends there"
@@ -44,7 +45,7 @@ class Outcome:
 
 
 def load_questions(part: str) -> dict[str, Any]:
-    """The question set ``dev`` or ``heldout``: ``{"clips": {...}, "questions": [...]}``."""
+    """The question set ``dev`` or one of ``HELD_OUT``: ``{"clips": {...}, "questions": [...]}``."""
     text = resources.files("edgevid.bench").joinpath("questions", f"{part}.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
@@ -102,20 +103,20 @@ def rows(
         data: folder with the clips; None gives one row that says they are missing.
         llm: score this model's checked drafts ("demo" or a GGUF path) over the structured answers.
         quick: the dev set only.
-        on_wrong: called with every wrong answer of the dev set; those of the held-out set stay unread.
+        on_wrong: called with every wrong answer of the dev set; those of the held-out sets stay unread.
     """
     if data is None:
         reason = "no clips: set EDGEVID_TEST_DATA to the folder with MANIFEST.tsv"
         yield Row("answers right, held-out", None, "share", GOAL, None, reason)
         return
-    for part in ("dev",) if quick else ("dev", "heldout"):
+    for part in ("dev",) if quick else ("dev", *HELD_OUT):
         outcome = run_set(part, data, llm=llm)
         if on_wrong is not None and part == "dev":
             for wrong in outcome.wrong:
                 on_wrong(wrong)
         method = _METHOD.format(n=outcome.asked, clips=outcome.clips)
         share = outcome.right / outcome.asked
-        goal = GOAL if part == "heldout" else None
+        goal = GOAL if part in HELD_OUT else None
         yield Row(
             f"answers right, {part}", round(share, 4), "share", goal, share >= GOAL if goal else None, method
         )
