@@ -13,6 +13,7 @@ from edgevid.stream.answer.closest import closest
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.labels import load_vocabulary
 from edgevid.stream.answer.mention import mentioned, nearest_said, nearest_seen
+from edgevid.stream.answer.picture import without_picture
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.router import nearest
 from edgevid.stream.answer.vocabulary import Vocabulary
@@ -77,7 +78,8 @@ class Answerer:
             if plainer is None:
                 return found or closest(question, watched, self._store)
             query = intent.parse(plainer, self.vocabulary)
-        return self._fall_back(query, watched, self._dispatch(query, watched))
+        unseen = without_picture(query, watched)
+        return unseen or self._fall_back(query, watched, self._dispatch(query, watched))
 
     def _fall_back(self, query: Query, watched: Watched, reply: Reply) -> Reply:
         """Where nothing seen fits, what is said or written may; else name what comes nearest."""
@@ -90,6 +92,11 @@ class Answerer:
             return Reply(text, words.evidence, f"{reply.via}+{words.via}")
         if unasked and (near_said := self._said_near(query, watched)) is not None:
             return near_said
+        if unasked and reply.evidence:
+            unknown = seeing.undetectable(query, self.vocabulary).text
+            return Reply(f"{unknown[:-1]}; what I see: {reply.text}", reply.evidence, "undetectable")
+        if unasked:
+            reply = seeing.undetectable(query, self.vocabulary)
         if reply.via == "undetectable":
             near = nearest_seen(" ".join(query.unknown), watched, self._store)
             if near is not None:

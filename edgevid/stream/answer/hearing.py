@@ -31,8 +31,9 @@ def said(query: Query, watched: Watched) -> Reply:
     rows = [row for row in everything if row.observation.label != UNRECOGNISED]
     if not rows:
         spans = lookup.join(everything)
+        yes = "Yes. " if query.wants == "presence" and not query.phrase else ""
         return Reply(
-            f"There is speech that I could not make out, {phrasing.intervals(spans)}.", spans, "said"
+            f"{yes}There is speech that I could not make out, {phrasing.intervals(spans)}.", spans, "said"
         )
     if query.phrase:
         reply = speech.phrase(query, rows, "said")
@@ -137,6 +138,12 @@ def summary(watched: Watched) -> Reply:
     cuts = watched.of("cut")
     if cuts:
         parts.append(f"The scene changes {phrasing.plural('time', len(cuts))}.")
+    weak = [] if watched.of("object") else lookup.listing(lookup.faintly(watched))
+    if weak:
+        spans = [lookup.join(rows)[0] for _, rows in weak]
+        named = [f"{name} ({phrasing.interval(s)})" for (name, _), s in zip(weak, spans, strict=True)]
+        parts.append(f"Faintly I see {phrasing.conjunction(named)}.")
+        evidence += spans
     if not parts:
         return Reply("Nothing I know was detected.", (), "summary")
     return Reply(" ".join(parts), tuple(evidence), "summary")

@@ -52,6 +52,7 @@ class Query:
         wants: what said, written, heard and cuts questions ask of their rows.
         attribute: for "cannot", what cannot be told.
         number, compare: how many of the subject the question speaks of ("when are there two people").
+        quality: what the question says of the subject that no detector tells ("red"), or "".
         ordinal: the how-manieth of the subject, from 1; -1 is the last.
         edge: whether the question asks when the subject comes or when it goes.
         people: what the vocabulary calls a person, for questions that only say "who" or "nobody".
@@ -69,6 +70,7 @@ class Query:
     number: int | None = None
     compare: Compare | None = None
     ordinal: int | None = None
+    quality: str = ""
     edge: Edge | None = None
     people: tuple[Term, ...] = field(default=(), repr=False)
     words: tuple[str, ...] = field(default=(), repr=False)
@@ -101,6 +103,7 @@ def parse(question: str, vocabulary: Vocabulary) -> Query:
         number=asked.number,
         compare=asked.compare,
         ordinal=asked.ordinal,
+        quality=_quality(words, subject),
         edge=_edge(text),
         people=tuple(vocabulary.find(["person"])),
         words=words,
@@ -125,6 +128,8 @@ def _classify(text: str, question: str, base: Query) -> Query:
         )
     if patterns.WEARS.search(text) and not patterns.SAYS.search(text):
         return replace(base, intent="worn")
+    if patterns.SHOWS_WORDS.search(text):
+        return replace(base, intent="written", phrase=phrase)
     if re.search(r"^(?!is there).*\b(gender|male|female|(boy|man) or (a )?(girl|woman)|how old)\b", text):
         return replace(base, intent="cannot", attribute="age or gender")
     if patterns.WRITTEN_WORD.search(text):
@@ -160,6 +165,8 @@ def _classify(text: str, question: str, base: Query) -> Query:
     if patterns.NOBODY.search(text):
         return replace(base, intent="nobody")
     visual = _visual_intent(text, base)
+    if phrase and visual in ("presence", "when", "how_many", "unknown"):
+        return replace(base, intent="said", phrase=phrase)
     counts = visual in _OF_PEOPLE or (visual == "presence" and base.number is not None)
     if counts and not (base.subject or base.unknown) and patterns.THEY.search(text):
         base = replace(base, subject=base.people)
@@ -222,6 +229,13 @@ def _visual_intent(text: str, base: Query) -> Intent:
     if patterns.WHICH.search(text):
         return "which"
     return "presence" if base.subject else "unknown"
+
+
+def _quality(words: tuple[str, ...], subject: tuple[Term, ...]) -> str:
+    if not subject:
+        return ""
+    before = words[max(0, subject[0].position - 2) : subject[0].position]
+    return next((word for word in before if word in patterns.QUALITIES), "")
 
 
 def _edge(text: str) -> Edge | None:

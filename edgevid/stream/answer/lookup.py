@@ -12,6 +12,7 @@ from edgevid.stream.answer.vocabulary import Term
 from edgevid.stream.answer.watched import Watched
 
 _JOIN_NS = 3 * NS_PER_S // 2  # gaps up to this are a detector's blink, not an absence
+_TOUCH_NS = NS_PER_S // 4
 _CLASS_FLOOR = 0.35  # frame classes below this are guesses
 _VISUAL: tuple[Kind, ...] = ("object", "class")
 _FAINT_SCORE = 0.25
@@ -72,13 +73,27 @@ def seen(watched: Watched, term: Term) -> Match | None:
     if hits:
         rows = _with_touching(hits, weak)
         return Match(rows, commonest(hits), _is_exact(term, commonest(hits)))
+    rows = _believed(weak)
+    return Match(rows, commonest(rows), _is_exact(term, commonest(rows)), faint=True) if rows else None
+
+
+def faintly(watched: Watched) -> list[Row]:
+    """Faint rows of all kinds of things that are to be believed where nothing was seen surely."""
+    labels = dict.fromkeys(row.observation.label for row in watched.faint)
+    return [
+        row
+        for label in labels
+        for row in _believed([row for row in watched.faint if row.observation.label == label])
+    ]
+
+
+def _believed(weak: Sequence[Row]) -> tuple[Row, ...]:
     steady = [row for row in weak if row.observation.label in _STEADY]
     if not steady or max(row.observation.score for row in steady) < _FAINT_SCORE:
-        return None
+        return ()
     spans = [e for e in join(steady) if e.span.end_ns - e.span.start_ns >= _FAINT_NS]
-    believed = {row_id for e in spans for row_id in e.rows}
-    rows = tuple(row for row in steady if row.id in believed)
-    return Match(rows, commonest(rows), _is_exact(term, commonest(rows)), faint=True) if rows else None
+    kept = {row_id for e in spans for row_id in e.rows}
+    return tuple(row for row in steady if row.id in kept)
 
 
 def _holds(row: Row, term: Term, kinds: tuple[Kind, ...]) -> bool:
@@ -95,17 +110,17 @@ def _is_exact(term: Term, label: str) -> bool:
 def _with_touching(hits: list[Row], weak: list[Row]) -> tuple[Row, ...]:
     """``hits`` and those of ``weak`` that join them in time, directly or through each other."""
     sure = {row.id for row in hits}
-    kept = {i for e in join([*hits, *weak]) if sure & set(e.rows) for i in e.rows}
+    kept = {i for e in join([*hits, *weak], gap_ns=_TOUCH_NS) if sure & set(e.rows) for i in e.rows}
     rows = [row for row in (*hits, *weak) if row.id in kept]
     return tuple(sorted(rows, key=lambda row: row.observation.span.start_ns))
 
 
-def join(rows: Iterable[Row]) -> tuple[Evidence, ...]:
-    """Overlapping or nearly touching rows to spans, in order of time."""
+def join(rows: Iterable[Row], *, gap_ns: int = _JOIN_NS) -> tuple[Evidence, ...]:
+    """Rows that overlap or are at most ``gap_ns`` apart to spans, in order of time."""
     spans: list[tuple[int, int, list[int]]] = []
     for row in sorted(rows, key=lambda r: r.observation.span.start_ns):
         span = row.observation.span
-        if spans and span.start_ns <= spans[-1][1] + _JOIN_NS:
+        if spans and span.start_ns <= spans[-1][1] + gap_ns:
             start_ns, end_ns, ids = spans[-1]
             spans[-1] = (start_ns, max(end_ns, span.end_ns), [*ids, row.id])
         else:

@@ -93,7 +93,7 @@ def nobody(query: Query, watched: Watched) -> Reply:
     if query.wants == "presence":
         text = f"Partly: nobody {phrasing.intervals(gaps)}; a person is seen {phrasing.intervals(seen)}."
         return Reply(text, (*seen, *gaps), "nobody")
-    return Reply(f"The picture is without people {phrasing.intervals(gaps)}.", gaps, "nobody")
+    return Reply(f"The picture is empty of people {phrasing.intervals(gaps)}.", gaps, "nobody")
 
 
 def where(query: Query, watched: Watched) -> Reply:

@@ -86,7 +86,7 @@ CUTS_MORE = re.compile(
 )
 HOW_LONG = _any("how_long duration how_much_time for_how_many_seconds for_how_many_minutes")
 HOW_MANY = _any("how_many number_of count how_much maximum at_once at_the_same_time at_one_time")
-SIDE = re.compile(r"\b(before|prior to|preceding|previous to)\b|\b(after|following|next)\b")
+SIDE = re.compile(r"\b(before|prior to|preceding|previous to)\b|\b(after|following|next(?! to\b))\b")
 SIDE_ASKS = _any("what which happens? comes? appears? see seen")
 WHEN = _any(
     "when what_time which_second which_minute which_moment which_part what_second what_moment what_point",
@@ -159,9 +159,9 @@ ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
     (_any("tomorrow weather forecast yesterday next_week stock price* cost*"), "anything outside the video"),
     (
         re.compile(
-            r"\b(which|what) (city|country|town|street|state|planet|place|location|brand|model|make"
-            r"|year|date"
-            r"|day)\b|\bwhere (was|were|is|are) (this|it|the (video|clip|scene|footage))"
+            r"\b(which|what) (book|novel|song|album|film|movie|series|programme|episode|channel|website)"
+            r" (is|was|are|does)\b|\b(which|what) (city|country|town|street|state|planet|place|location"
+            r"|brand|model|make|year|date|day)\b|\bwhere (was|were|is|are) (this|it|the (video|clip|scene|footage))"
             r" (filmed|shot|recorded|taken|made)\b"
         ),
         "places, brands or dates",
@@ -210,6 +210,14 @@ FUNCTION_WORDS = frozenset(
 )
 
 THEY = re.compile(r"\b(?:he|she|they|him|her|them|himself|herself|themselves)\b")
+SHOWS_WORDS = re.compile(
+    r"\bwhat (?:does|do|did|is it that) (?:it|this|that) (?:say|read)s? (?:there )?(?:on|in|at)\b"
+)
+QUALITIES = frozenset(
+    "red blue green yellow black white brown grey gray pink purple orange golden silver dark bright blond"
+    " blonde young old elderly tall fat thin bearded bald happy sad angry wooden plastic new broken"
+    " expensive".split()
+)
 WEARS = re.compile(r"\b(?:wear\w*|dressed)\b")
 SAYS = re.compile(r"\b(?:say|says|said|saying|mention\w*)\b")
 NO_PHRASE = re.compile(

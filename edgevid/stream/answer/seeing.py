@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from edgevid.core.nouns import Evidence, Kind, TimeSpan
 from edgevid.memory.memory import Row
-from edgevid.stream.answer import lookup, phrasing
+from edgevid.stream.answer import lookup, phrasing, terms
 from edgevid.stream.answer.intent import Order, Query
 from edgevid.stream.answer.lookup import Match
 from edgevid.stream.answer.normal import stems
@@ -17,6 +17,11 @@ from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.answer.watched import Watched
 
 _LISTED = 6  # things named in one answer
+_SEX_OR_AGE = frozenset(
+    "man woman guy girl boy lady gentleman kid child baby adult toddler teenager male female dude bloke chap"
+    " gal".split()
+)
+_SPECIES = re.compile(r"\b(?:species|breed|exactly|(?:what|which) (?:kind|type|sort|race)s? of)\b")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 _PLACE = frozenset("on in at under behind near beside by against inside onto below above from".split())
 _DOES = re.compile(
@@ -39,7 +44,21 @@ def presence(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     shown = [(term, match) for term, match in found if match is not None]
     parts = [f"{named(term, match)} {_spans(match.spans)}" for term, match in shown]
     spans = tuple(span for _, match in shown for span in match.spans)
+    doubt = _doubt(query, shown)
+    if doubt:
+        term, match = shown[0]
+        verb = f"{capital(named(term, match))} is {_verb(match)} {_spans(match.spans)}"
+        return Reply(f"{verb}. I cannot tell whether it is {doubt}.", match.spans, "presence")
     return Reply(f"Yes, {phrasing.conjunction(parts)}.", spans, "presence")
+
+
+def _doubt(query: Query, shown: Sequence[tuple[Term, Match]]) -> str:
+    """What the question says of the subject and no detector can tell: "red", "a woman"; "" when nothing."""
+    term, match = shown[0]
+    if query.quality:
+        return query.quality
+    told_apart = term.phrase in _SEX_OR_AGE and match.label == "person"
+    return phrasing.article(term.phrase) if told_apart else ""
 
 
 def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
@@ -145,17 +164,22 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     """What is there, of a kind when the question names one?"""
     kinds: tuple[Kind, ...] = ("sound",) if heard else ("object", "class")
     rows = watched.of(*kinds)
+    if not heard and (needed := _needed(query, watched)) is not None:
+        return needed
     asked = _without_places(query, keep_one=False) if not heard else query.subject
     if asked and all(_is_person(term) for term in asked) and _DOES.search(query.text):
         rows = [row for row in rows if row.observation.label != "person"] or rows  # what he rides is not he
         asked = ()
     query = replace(query, subject=tuple(asked))
-    labels = {
-        (kind, label) for term in query.subject for kind in kinds for label in term.labels.get(kind, ())
-    }
-    asked_for = [row for row in rows if (row.observation.kind, row.observation.label) in labels]
-    if not asked_for and query.subject and _is_group(query.subject[0]):
+    matches = [match for term in query.subject if (match := lookup.seen(watched, term)) is not None]
+    asked_for = [row for match in matches for row in match.rows]
+    if heard:
+        labels = {label for term in query.subject for label in term.labels.get("sound", ())}
+        asked_for = [row for row in rows if row.observation.label in labels]
+    if not asked_for and query.subject and (_is_group(query.subject[0]) or not rows):
         return absent(query.subject[0], watched)
+    if _SPECIES.search(query.text):
+        asked_for = [row for row in asked_for or rows if row.observation.kind == "class"] or asked_for
     if query.order is not None and rows:
         return _edge(asked_for or rows, query.order)
     found = lookup.listing(asked_for or rows)
@@ -169,6 +193,20 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
         f"{_short(name)} ({phrasing.interval(e)})" for (name, _), e in zip(found, first_spans, strict=False)
     ]
     return Reply(f"{capital(phrasing.conjunction(parts))}.", tuple(first_spans), "which")
+
+
+def _needed(query: Query, watched: Watched) -> Reply | None:
+    """What somebody sits on, rides, eats: the likeliest such thing, for the question says there is one."""
+    for pattern, (purpose, labels) in terms.RELATIONS.items():
+        if not re.search(rf"\b{pattern}(?: (?:here|there|now|in the|at the|during)\b.*)?$", query.text):
+            continue
+        for rows, how in ((watched.of("object"), ""), (watched.faint, " (seen only faintly)")):
+            there = {row.observation.label for row in rows}
+            if label := next((label for label in labels if label in there), None):
+                spans = lookup.join(row for row in rows if row.observation.label == label)
+                return Reply(f"{capital(phrasing.article(label))}{how}, {_spans(spans)}.", spans, "which")
+        return Reply(f"I cannot tell: nothing {purpose} was detected.", (), "cannot")
+    return None
 
 
 def worn(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:

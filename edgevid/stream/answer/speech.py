@@ -34,7 +34,7 @@ def phrase(query: Query, rows: Sequence[Row], where: str) -> Reply:
         times = phrasing.plural("time", len(found))
         named = phrasing.conjunction([_moment(place) for place in chosen])
         return Reply(f'"{asked}" is {where} {times}: {named}.', spans, where)
-    quotes = [f'"{place.row.observation.label}" {_moment(place)}' for place in chosen]
+    quotes = [f'"{place.sentence}" {_moment(place)}' for place in chosen]
     yes = "Yes: " if query.wants == "presence" else ""
     return Reply(f"{yes}{phrasing.conjunction(quotes)}.", spans, where)
 

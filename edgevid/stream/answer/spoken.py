@@ -6,6 +6,7 @@ utterance; answers call it "about".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -15,6 +16,7 @@ from edgevid.memory.memory import Row
 from edgevid.stream.answer.normal import root, stems
 
 _ALIKE = 0.8  # a recogniser's slip of a letter or two in a longer word
+_MISHEARD = 0.76  # the same over a phrase of two words or more: "ask not" and "as not"
 _LONG = 5  # letters from which a slip is forgiven
 _WHOLE_NS = 3_000_000_000  # an utterance this short is its own time
 _DIGITS = "zero one two thre four fiv six seven eight nin ten"  # as root() leaves them
@@ -30,6 +32,7 @@ _SOUND_ALIKE = {
 }
 _SOUND_ALIKE |= {"too": "two", "to": "two", "for": "four", "writ": "right", "knew": "new", "hear": "here"}
 _SOUND_ALIKE |= dict(zip("0 1 2 3 4 5 6 7 8 9 10".split(), _DIGITS.split(), strict=True))
+_SENTENCES = re.compile(r"(?<=[a-z][.!?]) +")  # "Mr. X" and "J. three" go on
 _SMALL = frozenset("a an the of to in on at and or is are be was were it that this".split())
 
 
@@ -56,6 +59,16 @@ class Place:
         return Evidence(TimeSpan(start, end), (self.row.id,))
 
     @property
+    def sentence(self) -> str:
+        """The sentence of the row that holds the phrase."""
+        end = 0
+        for sentence in _SENTENCES.split(self.row.observation.label):
+            end += len(stems(sentence))
+            if self.last < end:
+                return sentence if self.first >= end - len(stems(sentence)) else self.row.observation.label
+        return self.row.observation.label
+
+    @property
     def is_estimated(self) -> bool:
         """Whether the time is worked out from the place among the letters."""
         return self.evidence.span != self.row.observation.span
@@ -80,7 +93,27 @@ def places(rows: Sequence[Row], phrase: str) -> list[Place]:
             runs += pairs
         if not runs and (place := _scattered(row, words, have, wanted)) is not None:
             loose.append(place)
-    return exact or loose
+    return exact or loose or _sounding(rows, wanted)
+
+
+def _sounding(rows: Sequence[Row], wanted: list[str]) -> list[Place]:
+    """Where a phrase of several words was misheard: runs of as many words, nearly the same letters."""
+    letters = "".join(wanted)
+    if len(wanted) < 2 or len(letters) < _LONG:
+        return []
+    found = []
+    for row in rows:
+        words = tuple(stems(row.observation.label))
+        have = [root(word) for word in words]
+        for i in range(len(have) - len(wanted) + 1):
+            likeness = SequenceMatcher(None, letters, "".join(have[i : i + len(wanted)])).ratio()
+            if likeness >= _MISHEARD:
+                found.append((likeness, Place(row, i, i + len(wanted) - 1, words)))
+    return [place for likeness, place in found if likeness == max(found, key=_first)[0]]
+
+
+def _first(pair: tuple[float, Place]) -> float:
+    return pair[0]
 
 
 def _scattered(row: Row, words: tuple[str, ...], have: list[str], wanted: list[str]) -> Place | None:

@@ -105,6 +105,37 @@ OBJECT_GROUPS: dict[str, tuple[str, ...]] = {
     "road sign": ("stop sign",),
 }
 
+# What a verb needs, the likeliest first: "what is he sitting on" says itself that there is something.
+RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    r"(?:sit|sits|sitting|sat|seated|lie|lies|lying) (?:down )?(?:on|in)": (
+        "to sit or lie on",
+        ("chair", "couch", "bench", "bed", "toilet"),
+    ),
+    r"(?:ride|rides|riding|rode)": (
+        "to ride",
+        (
+            *("bicycle", "motorcycle", "horse", "skateboard", "snowboard", "surfboard", "skis", "elephant"),
+            *("bus", "train", "boat", "car", "truck"),
+        ),
+    ),
+    r"(?:drive|drives|driving|drove)": ("to drive", ("car", "truck", "bus", "motorcycle", "train", "boat")),
+    r"(?:eat|eats|eating|ate)": (
+        "to eat",
+        (
+            *("banana", "apple", "sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut"),
+            "cake",
+        ),
+    ),
+    r"(?:drink|drinks|drinking)(?: from| out of)?": ("to drink from", ("bottle", "cup", "wine glass")),
+    r"(?:play|plays|playing) with": (
+        "to play with",
+        (
+            *("sports ball", "frisbee", "kite", "teddy bear", "dog", "cat", "cell phone", "remote"),
+            *("tennis racket", "baseball bat", "skateboard"),
+        ),
+    ),
+}
+
 # ImageNet-1000 index ranges (inclusive) below a common word.
 CLASS_RANGES: dict[str, tuple[tuple[int, int], ...]] = {
     "animal": ((0, 397),),
