@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -106,6 +106,7 @@ class StreamSession:
         self._watcher: Watcher | None = None
         self._opened: Source | None = None
         self._began_s: float | None = None  # while a watch runs
+        self._stopping = False
         self._video_id: int | None = None
         self._elapsed_s = 0.0
         self._warnings: list[str] = []
@@ -166,7 +167,7 @@ class StreamSession:
         live: bool = False,
         on_frame: Callable[[Frame], None] | None = None,
         on_seen: OnSeen | None = None,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Watch ``source`` to its end; yields an event as each new row of the timeline begins.
 
         Leaving the loop early (``break``, an exception, Ctrl-C) keeps every row recorded so far. The work is
@@ -183,29 +184,33 @@ class StreamSession:
         Raises:
             BadInputError: the source cannot be opened or nothing in it decodes.
         """
-        opened = _open(source, limits or MediaLimits())
         looks = max(1, math.ceil(_LOOKS_PER_S / self.fps)) if self._glancing else 1
-        self._began_s = time.perf_counter()
-        with opened:
-            self._opened = opened
-            watcher = self._begin(opened.info, looks, live=live, on_frame=on_frame, on_seen=on_seen)
-            items = opened.read(
-                fps=self.fps * looks,
-                sample_rate=_SAMPLE_RATE,
-                start_s=start_s,
-                end_s=end_s,
-                max_side=_MAX_SIDE,
-            )
-            try:
-                yield from watcher.follow(items, interrupt=opened.close)
-            finally:
-                self._opened = None
-                self._elapsed_s, self._began_s = time.perf_counter() - self._began_s, None
-                self._warnings = list(opened.warnings)
-                self.memory.set_watched(self.video_id, watcher.media_ns)
+        self._began_s, self._stopping = time.perf_counter(), False
+        try:
+            with _open(source, limits or MediaLimits()) as opened:
+                self._opened = opened
+                if self._stopping:  # while it was opened
+                    return
+                watcher = self._begin(opened.info, looks, live=live, on_frame=on_frame, on_seen=on_seen)
+                items = opened.read(
+                    fps=self.fps * looks,
+                    sample_rate=_SAMPLE_RATE,
+                    start_s=start_s,
+                    end_s=end_s,
+                    max_side=_MAX_SIDE,
+                )
+                try:
+                    yield from watcher.follow(items, interrupt=opened.close)
+                finally:
+                    self._warnings = list(opened.warnings)
+                    self.memory.set_watched(self.video_id, watcher.media_ns)
+        finally:
+            self._opened = None
+            self._elapsed_s, self._began_s = time.perf_counter() - self._began_s, None
 
     def stop(self) -> None:
         """End the running ``watch`` as if its source had ended; from any thread, and harmless without one."""
+        self._stopping = True
         opened = self._opened
         if opened is not None:
             opened.close()

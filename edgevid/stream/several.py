@@ -1,0 +1,104 @@
+"""Several sources watched at once in one process: a thread for each, their events merged as they come."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgevid.core.errors import EdgevidError
+
+if TYPE_CHECKING:
+    from edgevid.media.source import Source
+    from edgevid.stream.session import StreamSession
+
+_WAITING = 256  # events that wait for the reader before the watching of files waits too
+_STOP_S = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One session on its source; ``options`` are those of ``StreamSession.watch``."""
+
+    session: StreamSession
+    source: str | Path | Source
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A source that cannot be watched (any further); the others go on."""
+
+    error: EdgevidError
+
+
+class Several:
+    """Iterate over it for ``(job, event)`` and ``(job, Failed)``, until all sources have ended.
+
+    Leaving the loop early stops all sources. ``post`` lets other threads put things of their own into the
+    same loop, as ``(None, thing)``. A bug (any error but ``EdgevidError``) stops all and is raised in the loop.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.jobs = tuple(jobs)
+        self._inbox: queue.Queue[tuple[Job | None, Any]] = queue.Queue(_WAITING)
+        self._left = threading.Event()  # the loop, by its reader
+
+    def __iter__(self) -> Iterator[tuple[Job | None, Any]]:
+        threads = [
+            threading.Thread(target=self._watch, args=(job,), name="edgevid-watch", daemon=True)
+            for job in self.jobs
+        ]
+        for thread in threads:
+            thread.start()
+        running = len(threads)
+        try:
+            while running:
+                job, thing = self._inbox.get()
+                if thing is _ENDED:
+                    running -= 1
+                elif isinstance(thing, BaseException):
+                    raise thing
+                else:
+                    yield job, thing
+        finally:
+            self._left.set()
+            self.stop()
+            for thread in threads:
+                thread.join(timeout=_STOP_S)
+
+    def stop(self) -> None:
+        """End all watching soon, and so the loop; from any thread, any number of times."""
+        for job in self.jobs:
+            job.session.stop()
+
+    def post(self, thing: Any) -> None:
+        """Put something into the loop; waits while the loop is far behind, and gives up when it has ended."""
+        self._put(None, thing)
+
+    def _watch(self, job: Job) -> None:
+        try:
+            with closing(job.session.watch(job.source, **job.options)) as events:
+                for event in events:
+                    if not self._put(job, event):
+                        break
+        except EdgevidError as error:
+            self._put(job, Failed(error))
+        except BaseException as error:
+            self._put(job, error)
+        finally:
+            self._put(job, _ENDED)
+
+    def _put(self, job: Job | None, thing: Any) -> bool:
+        while not self._left.is_set():
+            with suppress(queue.Full):
+                self._inbox.put((job, thing), timeout=0.1)
+                return True
+        return False
+
+
+_ENDED = object()
