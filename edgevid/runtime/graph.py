@@ -13,6 +13,7 @@ from edgevid.runtime.channel import Channel, Policy
 from edgevid.runtime.merge import PtsMerge
 from edgevid.runtime.message import Generations
 from edgevid.runtime.output import Output
+from edgevid.runtime.quality import AdaptiveQuality
 from edgevid.runtime.run import ChannelOutlet, Services, StageRun
 from edgevid.runtime.source import Items, SourceRun
 from edgevid.runtime.stage import Body, Executor, Stage
@@ -96,6 +97,7 @@ class Graph:
         wait_s: float = 0.5,
         deadline_s: float | None = None,
         hang_s: float = 30.0,
+        quality: AdaptiveQuality | None = None,
     ) -> Node:
         """Run ``fn(payload)`` on all that ``after`` gives.
 
@@ -113,6 +115,7 @@ class Graph:
             wait_s: how long ``by_pts`` holds a message back for an input that says nothing.
             deadline_s: from the source's giving the item to the end of the call; what is late is counted.
             hang_s: a call that takes longer is given up and the stage restarted; ``math.inf`` = never.
+            quality: steps down when this stage cannot keep up, and up again when it can.
 
         Raises:
             ValueError: the name is taken, or an argument is out of range.
@@ -123,11 +126,12 @@ class Graph:
         stage = Stage(
             name,
             make or partial(_same, fn),
-            executor,
-            workload,
-            threads,
+            executor=executor,
+            workload=workload,
+            threads=threads,
             deadline_s=deadline_s,
             hang_s=hang_s,
+            quality=quality,
         )
         nodes = [after] if isinstance(after, Node) else list(after)
         if executor == "sync" and len(nodes) != 1:

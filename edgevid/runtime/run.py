@@ -89,9 +89,12 @@ class StageRun:
         """Run the body on one message and pass on what it gives, as it gives it."""
         self._runs += 1
         self._newest = message
-        busy_ns = self._busy_ns
+        busy_ns, waited_ns = self._busy_ns, self._grants.total_ns
         self._run(life, message, queued_ns, lambda body: body(message.payload))
-        self._times.add(self._busy_ns - busy_ns)
+        busy_ns = self._busy_ns - busy_ns
+        self._times.add(busy_ns)
+        if self.stage.quality is not None:
+            self.stage.quality.observe(self.name, busy_ns + self._grants.total_ns - waited_ns)
         if self.stage.deadline_ns is not None and now_ns() - message.born_ns > self.stage.deadline_ns:
             self._missed += 1
 

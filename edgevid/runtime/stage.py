@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgevid.runtime.budget import WORKLOADS, Workload
+from edgevid.runtime.quality import AdaptiveQuality
 
 Executor = Literal["sync", "thread", "process"]
 """``sync``: in the thread of the stage before it (cheap work); ``thread``: its own (work that releases the
@@ -33,6 +34,7 @@ class Stage:
     threads: int = 1
     deadline_s: float | None = None
     hang_s: float = 30.0
+    quality: AdaptiveQuality | None = None
 
     def __post_init__(self) -> None:
         for what, value, choices in (

@@ -138,7 +138,7 @@ def test_how_many_threads_each_class_opens_its_networks_with(
 
 
 @given(st.lists(st.tuples(st.sampled_from(WORKLOADS[1:]), st.integers(1, 4)), max_size=12))
-def test_soft_and_background_never_take_more_than_there_is(asked: list[tuple[Workload, int]]) -> None:
+def test_no_class_but_hard_takes_more_than_there_is(asked: list[tuple[Workload, int]]) -> None:
     budget = CpuBudget(cores=3)
     most = 0
     lock = threading.Lock()
@@ -147,10 +147,7 @@ def test_soft_and_background_never_take_more_than_there_is(asked: list[tuple[Wor
         nonlocal most
         cores = budget.take(workload, threads)
         with lock:
-            running = budget.running
-            most = max(most, running["soft"])
-            if workload == "background":  # soft work may have come since, but not more background
-                most = max(most, running["background"])
+            most = max(most, *budget.running.values())
         budget.give_back(workload, cores)
 
     workers = [threading.Thread(target=use, args=request) for request in asked]
