@@ -1,7 +1,7 @@
 """Adaptive quality: fewer and smaller frames while a device is too busy, more again when it is not.
 
 The load of a stage is the share of time it works or waits for cores, over windows of a second. Above ``HIGH``
-for ``down_after_s`` the quality steps down. It steps up when, by the costs of both levels, the load would stay
+for ``down_after_s`` the quality steps down. It steps up when, by the costs of both levels, the load would be
 below ``LOW`` there, for ``up_after_s``; each step up that had to be taken back soon doubles that time.
 """
 

@@ -22,10 +22,11 @@ class Item:
     pts_ns: int
 
 
-def simulate(
-    quality: AdaptiveQuality, seconds: int, work_s: Callable[[Quality, float], float]
-) -> list[Quality]:
-    """The quality after each second, when a frame costs ``work_s(quality, time)``, at most all of its period."""
+Work = Callable[[Quality, float], float]  # seconds a frame costs, at a quality and a time
+
+
+def simulate(quality: AdaptiveQuality, seconds: int, work_s: Work) -> list[Quality]:
+    """The quality after each second; a frame takes at most all of its period."""
     chosen = []
     at_s = 0.0
     for second in range(1, seconds + 1):
