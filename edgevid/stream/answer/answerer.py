@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgevid.core.nouns import Answer
 from edgevid.memory.memory import Memory
-from edgevid.stream.answer import counting, hearing, intent, language, order, seeing
+from edgevid.stream.answer import counting, doing, hearing, intent, language, order, seeing
 from edgevid.stream.answer.closest import closest
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.labels import load_vocabulary
@@ -18,7 +18,7 @@ from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.router import nearest
 from edgevid.stream.answer.vocabulary import Vocabulary
 from edgevid.stream.answer.watched import Watched
-from edgevid.stream.answer.window import named_part, named_window
+from edgevid.stream.answer.window import named_part, named_scene, named_window
 
 if TYPE_CHECKING:
     from edgevid.models.store import ModelStore
@@ -65,7 +65,9 @@ class Answerer:
         if code != "en":
             return Reply(language.REFUSALS[code], (), "language")
         query = intent.parse(question, self.vocabulary)
-        window = named_window(question, watched.duration_ns)
+        window = named_window(question, watched.duration_ns) or named_scene(
+            query.text, [row.observation.span.start_ns for row in watched.of("cut")], watched.duration_ns
+        )
         if window is None and query.intent in _IN_PARTS:
             window = named_part(query.text, watched.duration_ns)
             if window is not None:
@@ -125,7 +127,7 @@ class Answerer:
             case "cuts":
                 return seeing.cuts(query, watched)
             case "length":
-                return seeing.length(watched)
+                return seeing.length(query, watched)
             case "how_long":
                 return seeing.how_long(query, watched, vocabulary)
             case "how_many":
@@ -141,10 +143,10 @@ class Answerer:
             case "when":
                 return seeing.when(query, watched, vocabulary)
             case "worn":
-                return seeing.worn(query, watched, vocabulary)
+                return doing.worn(query, watched, vocabulary)
             case "presence" if query.number is not None and query.subject:
                 return counting.enough(query, watched)
             case "presence":
                 return seeing.presence(query, watched, vocabulary)
             case _:
-                return seeing.which(query, watched)
+                return doing.doing(query, watched) or seeing.which(query, watched)

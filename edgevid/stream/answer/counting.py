@@ -14,6 +14,8 @@ from edgevid.stream.answer.vocabulary import Vocabulary
 from edgevid.stream.answer.watched import Watched
 
 _AT_ONCE = re.compile(r"\bat (?:once|most|a time|one time|any (?:one )?time)\b|\bsame time\b|\bmaximum\b")
+_HOW_OFTEN = re.compile(r"\bhow (?:many times|often)\b|\bnumber of times\b")
+_FEWEST = re.compile(r"\b(?:fewest|smallest number|minimum|lowest number|at the least)\b")
 _IN_ALL = re.compile(
     r"\b(?:in total|total(?: number)?|altogether|overall|in all|over the (?:whole|entire|course)"
     r"|(?:whole|entire) (?:video|clip|recording|time)|throughout|different|distinct"
@@ -31,13 +33,15 @@ def how_many(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     if match is None:
         reply = seeing.absent(query.subject[0], watched)
         return Reply(f"0. {reply.text}", (), reply.via)
-    if "time" in query.words and "same" not in query.words and "one" not in query.words:
+    if _HOW_OFTEN.search(query.text):
         count = len(match.spans)
         return Reply(f"{count}: {phrasing.intervals(match.spans)}.", match.spans, "how_many")
     boxed = _boxed(match)
     if not boxed:
         name = seeing.named(query.subject[0], match)
         return Reply(f"At least 1: {name} {phrasing.intervals(match.spans)}.", match.spans, "how_many")
+    if _FEWEST.search(query.text):
+        return _fewest(query, boxed)
     several = len({row.observation.label for row in boxed}) > 1
     if several and re.search(r"\b(?:kinds?|types?|sorts?|different)\b", query.text):
         return _kinds(match)
@@ -46,6 +50,13 @@ def how_many(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     count, evidence = lookup.most_at_once(boxed)
     text = f"{_plural(query, boxed, count)} at most at one time, {phrasing.interval(evidence)}."
     return Reply(text, (evidence,), "how_many")
+
+
+def _fewest(query: Query, boxed: tuple[Row, ...]) -> Reply:
+    number = min(row.observation.count for row in boxed)
+    spans = lookup.join(row for row in boxed if row.observation.count == number)
+    text = f"{_plural(query, boxed, number)} at least while any is seen, {phrasing.intervals(spans)}."
+    return Reply(text, spans, "how_many")
 
 
 def enough(query: Query, watched: Watched) -> Reply:
@@ -58,7 +69,8 @@ def enough(query: Query, watched: Watched) -> Reply:
     most, at = lookup.most_at_once(boxed)
     exact = tuple(row for row in boxed if row.observation.count == number)
     spans: tuple[Evidence, ...] = (at,)
-    if query.compare == "most" or (query.compare == "exactly" and number == 1):
+    ever = re.search(r"\b(?:ever|at (?:some|any) (?:point|time|moment)|sometimes)\b", query.text)
+    if query.compare == "most" or (not ever and query.compare == "exactly" and number == 1):
         holds = most <= number
     elif query.compare == "least" or most == number:
         holds = most >= number

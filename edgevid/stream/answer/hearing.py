@@ -14,6 +14,7 @@ from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.vocabulary import Vocabulary
 from edgevid.stream.answer.watched import Watched
 
+_AT_TIMES = re.compile(r"\b(?:ever|at (?:some|any) (?:point|time)|pauses?|moments?|sometimes)\b")
 _QUOTED = 1200  # characters of transcript in one answer
 
 
@@ -26,6 +27,8 @@ def said(query: Query, watched: Watched) -> Reply:
     if not watched.watched_for("speech"):
         return Reply("I did not listen for speech.", (), "said")
     everything = watched.of("speech")
+    if not everything and query.phrase and watched.of("text"):
+        return speech.phrase(query, watched.of("text"), "on screen")
     if not everything:
         return Reply("No speech was detected.", (), "said")
     rows = [row for row in everything if row.observation.label != UNRECOGNISED]
@@ -66,6 +69,10 @@ def written(query: Query, watched: Watched) -> Reply:
         return speech.phrase(query, rows, "on screen")
     if query.wants == "when":
         return _times(query, rows, "Text is on screen")
+    if query.wants == "how_long":
+        spans = lookup.join(rows)
+        total = phrasing.seconds(sum(e.span.end_ns - e.span.start_ns for e in spans))
+        return Reply(f"Text is on screen for {total}: {phrasing.intervals(spans)}.", spans, "written")
     return _quote(query, rows, "written")
 
 
@@ -75,21 +82,23 @@ def heard(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
         return Reply("No: the video has no sound.", (), "heard")
     if not watched.watched_for("sound"):
         return Reply("I did not listen for sounds.", (), "heard")
-    named = [term for term in query.subject if "sound" in term.labels]
+    named = [term for term in query.subject if "sound" in term.labels and term.phrase != "silence"]
     if not named:
         if re.search(r"\b(quiet|silent|silence)\b", query.text):
-            return _silence(watched)
+            return _silence(query, watched)
         if set(query.unknown) <= {"sound", "noise", "audio", "soundtrack", "audible", "loud"}:
             reply = seeing.which(Query("heard", order=query.order), watched, heard=True)
             affirmed = query.wants == "presence" and bool(reply.evidence)
-            return Reply(f"Yes: {reply.text}", reply.evidence, "heard") if affirmed else reply
+            return Reply(f"{'Yes: ' if affirmed else ''}{reply.text}", reply.evidence, "heard")
         if query.unknown and query.wants == "presence":
             return seeing.undetectable(query, vocabulary)
         return seeing.which(Query("heard", order=query.order), watched, heard=True)
-    match = next((m for t in named if (m := lookup.find(watched.rows, t, ("sound",)))), None)
-    if match is None:
+    found = [(t, m) for t in named if (m := lookup.find(watched.rows, t, ("sound",))) is not None]
+    if not found:
         return seeing.absent(named[0], watched)
-    name = match.label.split(",")[0]
+    term, match = found[0]
+    says_it = [row.observation.label for row in match.rows if term.phrase in row.observation.label.lower()]
+    name = (says_it[0] if says_it else match.label).split(",")[0]
     if query.wants == "how_many":
         count = phrasing.plural("time", len(match.spans))
         return Reply(f"{name} is heard {count}: {phrasing.intervals(match.spans)}.", match.spans, "heard")
@@ -103,11 +112,15 @@ def heard(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     return Reply(f"{yes}{name} is heard {phrasing.intervals(match.spans)}.", match.spans, "heard")
 
 
-def _silence(watched: Watched) -> Reply:
+def _silence(query: Query, watched: Watched) -> Reply:
     rows = watched.of("sound", "speech")
     if not rows:
         return Reply("Yes: no sound was recognised.", (), "heard")
     spans = lookup.join(rows)
+    pauses = lookup.gaps(spans, watched.duration_ns)
+    if pauses and (query.wants == "when" or _AT_TIMES.search(query.text)):
+        yes = "" if query.wants == "when" else "Yes: "
+        return Reply(f"{yes}Nothing was recognised {phrasing.intervals(pauses)}.", pauses, "heard")
     names = list(dict.fromkeys(row.observation.label.split(",")[0] for row in watched.of("sound")))[:3]
     heard_too = phrasing.conjunction(names) if names else "Speech"
     return Reply(f"No: {heard_too} is heard {phrasing.intervals(spans)}.", spans, "heard")

@@ -53,6 +53,7 @@ class Query:
         attribute: for "cannot", what cannot be told.
         number, compare: how many of the subject the question speaks of ("when are there two people").
         quality: what the question says of the subject that no detector tells ("red"), or "".
+        action: what the subject does, as the question says ("dancing"), or "".
         ordinal: the how-manieth of the subject, from 1; -1 is the last.
         edge: whether the question asks when the subject comes or when it goes.
         people: what the vocabulary calls a person, for questions that only say "who" or "nobody".
@@ -71,6 +72,7 @@ class Query:
     compare: Compare | None = None
     ordinal: int | None = None
     quality: str = ""
+    action: str = ""
     edge: Edge | None = None
     people: tuple[Term, ...] = field(default=(), repr=False)
     words: tuple[str, ...] = field(default=(), repr=False)
@@ -104,6 +106,7 @@ def parse(question: str, vocabulary: Vocabulary) -> Query:
         compare=asked.compare,
         ordinal=asked.ordinal,
         quality=_quality(words, subject),
+        action=_action(text, words, subject, unknown),
         edge=_edge(text),
         people=tuple(vocabulary.find(["person"])),
         words=words,
@@ -126,7 +129,7 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(
             base, intent="before" if before else "after", phrase=phrase or phrases.neighbour_phrase(text)
         )
-    if patterns.WEARS.search(text) and not patterns.SAYS.search(text):
+    if patterns.WEARS.search(text) and _is_said(text, base) and not patterns.SAYS.search(text):
         return replace(base, intent="worn")
     if patterns.SHOWS_WORDS.search(text):
         return replace(base, intent="written", phrase=phrase)
@@ -139,6 +142,8 @@ def _classify(text: str, question: str, base: Query) -> Query:
     if _is_said(text, base):
         if patterns.WHO_SPEAKS.search(text):
             return replace(base, intent="cannot", attribute="who someone is")
+        if patterns.VOICES.search(text):
+            return replace(base, intent="cannot", attribute="whose voices these are or how many")
         if re.search(r"\blanguage\b|\baccent\b", text):
             return replace(base, intent="cannot", attribute="the language spoken")
         return replace(base, intent="said", phrase=phrase or phrases.spoken_phrase(text))
@@ -156,7 +161,7 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(base, intent="written", phrase=phrase)
     if patterns.CUTS.search(text) or patterns.CUTS_MORE.search(text):
         return replace(base, intent="cuts")
-    if patterns.LENGTH.search(text) and not base.subject:
+    if (patterns.LENGTH.search(text) or patterns.LONGER.search(text)) and not base.subject:
         return replace(base, intent="length")
     if patterns.COMPARE.search(text) and len(base.subject) > 1:
         return replace(base, intent="compare")
@@ -164,11 +169,17 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(base, intent="heard")
     if patterns.NOBODY.search(text):
         return replace(base, intent="nobody")
+    if (said_of := patterns.PREDICATE.match(text)) and said_of.group(1) in base.unknown:
+        return replace(base, intent="cannot", attribute=f"whether something is {said_of.group(1)}")
     visual = _visual_intent(text, base)
     if phrase and visual in ("presence", "when", "how_many", "unknown"):
         return replace(base, intent="said", phrase=phrase)
-    counts = visual in _OF_PEOPLE or (visual == "presence" and base.number is not None)
-    if counts and not (base.subject or base.unknown) and patterns.THEY.search(text):
+    of_them = not (base.subject or base.unknown) and bool(patterns.THEY.search(text))
+    if visual == "presence" and of_them and base.number is None and not patterns.IN_VIEW.search(text):
+        return replace(base, intent="cannot", attribute="actions")
+    if patterns.LONGEST.search(text) and visual in ("which", "unknown", "when"):
+        return replace(base, intent="how_long", subject=base.subject or base.people)
+    if of_them and (visual in _OF_PEOPLE or visual == "presence"):
         base = replace(base, subject=base.people)
     return replace(base, intent=visual)
 
@@ -238,6 +249,14 @@ def _quality(words: tuple[str, ...], subject: tuple[Term, ...]) -> str:
     return next((word for word in before if word in patterns.QUALITIES), "")
 
 
+def _action(text: str, words: tuple[str, ...], subject: tuple[Term, ...], unknown: tuple[str, ...]) -> str:
+    acts = [word for word in unknown if patterns.ACTION.fullmatch(word)]
+    if not acts and subject and re.match(r"(?:does|do|did|can|will) ", text):
+        after = subject[0].position + len(subject[0].phrase.split())
+        acts = [word for word in words[after : after + 1] if word in unknown]
+    return acts[0] if acts else ""
+
+
 def _edge(text: str) -> Edge | None:
     if patterns.GOES.search(text):
         return "end"
@@ -251,7 +270,7 @@ def _order(text: str) -> Order | None:
 
 
 def _wants(text: str) -> Wants:
-    if re.search(r"\bhow many\b|\bnumber of\b|\bcount\b", text):
+    if re.search(r"\bhow (?:many|often)\b|\bnumber of\b|\bcount\b", text):
         return "how_many"
     if re.search(r"\bhow long\b", text):
         return "how_long"

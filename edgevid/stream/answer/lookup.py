@@ -73,7 +73,7 @@ def seen(watched: Watched, term: Term) -> Match | None:
     if hits:
         rows = _with_touching(hits, weak)
         return Match(rows, commonest(hits), _is_exact(term, commonest(hits)))
-    rows = _believed(weak)
+    rows = tuple(row for row in faintly(watched) if row in weak)
     return Match(rows, commonest(rows), _is_exact(term, commonest(rows)), faint=True) if rows else None
 
 
@@ -126,6 +126,12 @@ def join(rows: Iterable[Row], *, gap_ns: int = _JOIN_NS) -> tuple[Evidence, ...]
         else:
             spans.append((span.start_ns, span.end_ns, [row.id]))
     return tuple(Evidence(TimeSpan(start, end), tuple(ids)) for start, end, ids in spans)
+
+
+def gaps(spans: Sequence[Evidence], end_ns: int) -> tuple[Evidence, ...]:
+    """The time in ``[0, end_ns]`` that no span covers; spans in order, apart."""
+    edges = [0, *(t for e in spans for t in (e.span.start_ns, e.span.end_ns)), end_ns]
+    return tuple(Evidence(TimeSpan(a, b), ()) for a, b in list(pairwise(edges))[::2] if b > a)
 
 
 def commonest(rows: Iterable[Row]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from edgevid.core.nouns import Evidence, Kind, TimeSpan
 from edgevid.memory.memory import Row
@@ -86,8 +85,7 @@ def nobody(query: Query, watched: Watched) -> Reply:
     if not people:
         return Reply("Yes: no person was detected at any time.", (Evidence(whole, ()),), "nobody")
     seen = lookup.join(people)
-    edges = [0, *(t for e in seen for t in (e.span.start_ns, e.span.end_ns)), whole.end_ns]
-    gaps = tuple(Evidence(TimeSpan(a, b), ()) for a, b in list(pairwise(edges))[::2] if b > a)
+    gaps = lookup.gaps(seen, whole.end_ns)
     if not gaps:
         return Reply(f"No: a person is seen {phrasing.intervals(seen)}.", seen, "nobody")
     if query.wants == "presence":

@@ -67,7 +67,8 @@ COMES = re.compile(
     r"|starts?|started|begins?|began|walks? (?:in|into)|drives? (?:in|up)|(?:from|since) when)\b"
 )
 WHERE = re.compile(
-    r"\bwhere (?:is|are|was|were|do|does|can|in the (?:picture|frame|image))\b"
+    r"\bwhere (?:(?:on|in) the (?:screen|picture|frame|image|video) )?(?:is|are|was|were|do|does|can)\b"
+    r"|\bwhere in the (?:picture|frame|image)\b"
     r"|\b(?:which|what) (?:side|part of the (?:picture|frame|image|screen))\b"
     r"|\bleft or (?:the |on the )?right\b",
 )
@@ -85,7 +86,9 @@ CUTS_MORE = re.compile(
     r"(?:picture|shot|scene|view|image|camera|angle|setting)s?(?: \w+)? (?:changes?|switch\w*|jumps?))\b"
 )
 HOW_LONG = _any("how_long duration how_much_time for_how_many_seconds for_how_many_minutes")
-HOW_MANY = _any("how_many number_of count how_much maximum at_once at_the_same_time at_one_time")
+HOW_MANY = _any(
+    "how_many how_often fewest number_of count how_much maximum at_once at_the_same_time at_one_time"
+)
 SIDE = re.compile(r"\b(before|prior to|preceding|previous to)\b|\b(after|following|next(?! to\b))\b")
 SIDE_ASKS = _any("what which happens? comes? appears? see seen")
 WHEN = _any(
@@ -122,7 +125,25 @@ LENGTH = re.compile(
 )
 LAST = _any("last latest final finally ending end_of at_the_end ends?")
 FIRST = _any("first begins? opens_with earliest initially beginning start starts opening")
-WHO_SPEAKS = re.compile(r"\bwho (is |was |are )?(speak|talk|say)")
+WHO_SPEAKS = re.compile(
+    r"\bwho (?:is |was |are )?(?:speak|talk|say)|^who (?:is|was) (?:the )?(?:speaker|voice|narrator)\b"
+)
+VOICES = re.compile(
+    r"\bhow many (?:different )?(?:people|persons|voices|speakers|men|women)\b"
+    r"|\b(?:a|the) (?:wo)?man(?:'s)? (?:speaking|talking|voice)\b|\b(?:fe)?male voice\b"
+)
+PREDICATE = re.compile(
+    r"^(?:is|are|was|were) (?:the|this|that|these|those|his|her|their|its)(?: \w+)+?"
+    r" (?:(?:very|really|still|all) )?(\w+)$"
+)
+ACTION = re.compile(
+    r"(?!.*(?:build|paint|ceil|wedd|rail|morn|even|th|str|k|w|spr|light|cloth|mean)ing)\w{2,}ing"
+)
+IN_VIEW = re.compile(
+    r"\b(?:visible|there|appear\w*|seen|shown?|in (?:the )?(?:view|picture|frame|shot|image))\b"
+)
+LONGEST = re.compile(r"\b(?:who|stay\w*)\b.*\blongest\b|\blongest\b.*\bstay\w*\b")
+LONGER = re.compile(r"\b(?:longer|shorter|more|less) than (?:a|one|\d+(?:\.\d+)?) (?:min\w*|s|sec\w*)\b")
 
 # What no channel can tell, and how the answer calls it.
 ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -143,7 +164,8 @@ ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
     (_any("hair* beard* moustache glasses shirt jacket hoodie dress shoes"), "looks or clothes"),
     (
         re.compile(
-            r"\b(?:how old|age|gender|male or female|man or (?:a )?woman|old or young|young or old)\b"
+            r"\b(?:how old|age|gender|male or female|m[ae]n or (?:a )?wom[ae]n|boys? or girls?|old or young"
+            r"|young or old)\b"
             r"|^(?:is|are|was|were) (?:he|she|they|(?:the|this|that) \w+) (?:\w+ )?(?:old|young|elderly)\b"
         ),
         "age or gender",
@@ -156,12 +178,20 @@ ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
         "who someone is",
     ),
     (_any("why reason what_for"), "reasons"),
+    (re.compile(r"\bmaterials?\b|\bwhat .*\bmade (?:of|from|out of)\b"), "materials"),
+    (
+        re.compile(
+            r"\b(?:sitting|standing|lying|walking|running|asleep|awake) or (?:\w+ )?\w+(?:ing|ed|eep)\b"
+        ),
+        "actions",
+    ),
     (_any("tomorrow weather forecast yesterday next_week stock price* cost*"), "anything outside the video"),
     (
         re.compile(
             r"\b(which|what) (book|novel|song|album|film|movie|series|programme|episode|channel|website)"
             r" (is|was|are|does)\b|\b(which|what) (city|country|town|street|state|planet|place|location"
-            r"|brand|model|make|year|date|day)\b|\bwhere (was|were|is|are) (this|it|the (video|clip|scene|footage))"
+            r"|brand|model|make|year|date|day)\b"
+            r"|\bwhere (was|were|is|are) (this|it|the (video|clip|scene|footage))"
             r" (filmed|shot|recorded|taken|made)\b"
         ),
         "places, brands or dates",
@@ -180,7 +210,7 @@ ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
     (_any("beautiful good bad nice favou?rite opinion funny tasty ugly boring interesting"), "opinions"),
     (_any("cold hot warm wet dry heavy expensive cheap soft smell* taste*"), "how things feel"),
     (
-        _any("thinking thinks intend* plan* married friends related lying lie truth honest"),
+        _any("thinking thinks intend* plan plans planning married friends related lying lie truth honest"),
         "what people think",
     ),
 )

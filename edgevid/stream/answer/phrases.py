@@ -12,6 +12,7 @@ _ACTIVE = re.compile(
     r"|us(?:e|es|ed) (?=the (?:word|phrase|term))"
     r"|(?:ask|warn|advise|invite|urge|request|instruct)\w*"
     r"(?: (?:\w+ ){0,2}?(?:to|for|about|of|that|whether|if)\b)?"
+    r"|(?:part|bit|passage|line|sentence|something|anything) (?:about|on)"
     r"|(?:thank|apologi[sz]e)\w*(?: (?:\w+ )?for\b)?|(?:call|read)\w* out)\s+(.+)$"
 )
 _PASSIVE = re.compile(

@@ -27,9 +27,10 @@ _ORDINALS |= {"1st": 1, "2nd": 2, "3rd": 3, "4th": 4, "5th": 5, "6th": 6}
 _NOT_A_COUNT = frozenset("which that this no any every each last first next other the".split())
 _MORE = re.compile(r"\bmore than (?:just )?(\w+)\b")
 _IS_THERE = re.compile(r"(?:is|are|was|were) there\b|(?:do|does|did|can) .*\b(?:see|appear|show up|come)\b")
+_NUMBERED = re.compile(r"\bnumber (one|two|three|four|five|six|\d{1,2})\b(?! of)")
 _FEWER = re.compile(r"\b(?:fewer|less) than (\w+)\b")
 _SEVERAL = re.compile(
-    r"\b(?:several|multiple|more than one|two or more|a couple of|a group of|another"
+    r"\b(?:several|multiple|more than one|two or more|a couple of|another"
     r"|others(?! than)|(?:any|some)(?:one|body) else|who else)\b"
 )
 _ALONE = re.compile(
@@ -54,6 +55,10 @@ def quantity(text: str, words: Sequence[str], subject: Sequence[Term]) -> Quanti
     ordinal = next((n for term in subject if (n := _before(term, words, _ORDINALS)) is not None), None)
     if ordinal is not None and ordinal > 1 and _IS_THERE.match(text):
         return Quantity(ordinal, "least")
+    if match := _NUMBERED.search(text):
+        return Quantity(ordinal=_value(match.group(1)))
+    if re.search(r"\b(?:crowd(?!ed)|group of)\b", text) and number is None:
+        return Quantity(3, "least", ordinal)
     if match := _MORE.search(text):
         value = _value(match.group(1))
         return Quantity(None if value is None else value + 1, "least", ordinal)

@@ -6,16 +6,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edgevid.core.nouns import Evidence, Kind, TimeSpan
+from edgevid.core.nouns import NS_PER_S, Evidence, Kind, TimeSpan
 from edgevid.memory.memory import Row
-from edgevid.stream.answer import lookup, phrasing, terms
+from edgevid.stream.answer import lookup, phrasing
 from edgevid.stream.answer.intent import Order, Query
 from edgevid.stream.answer.lookup import Match
-from edgevid.stream.answer.normal import stems
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.answer.watched import Watched
 
+_THAN = re.compile(
+    r"\b(?P<side>longer|shorter|more|less) than (?P<n>a|one|\d+(?:\.\d+)?) (?P<unit>min\w*|s|sec\w*)\b"
+)
 _LISTED = 6  # things named in one answer
 _SEX_OR_AGE = frozenset(
     "man woman guy girl boy lady gentleman kid child baby adult toddler teenager male female dude bloke chap"
@@ -39,26 +41,31 @@ def presence(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     missing = [term for term, match in found if match is None]
     if missing and ("or" in query.words or len(missing) == len(found)):
         missing = missing if len(missing) == len(found) else []
+    if len(missing) > 1 and len(missing) == len(found) and watched.watched_for("object"):
+        names = phrasing.conjunction([phrasing.article(term.phrase) for term in missing])
+        return Reply(f"No: {names} were not detected.", (), "absent")
     if missing:
-        return absent(next((t for t in missing if not _is_person(t)), missing[0]), watched)
+        return absent(next((t for t in missing if not is_person(t)), missing[0]), watched)
     shown = [(term, match) for term, match in found if match is not None]
     parts = [f"{named(term, match)} {_spans(match.spans)}" for term, match in shown]
     spans = tuple(span for _, match in shown for span in match.spans)
-    doubt = _doubt(query, shown)
-    if doubt:
+    if doubt := _doubt(query, shown):
         term, match = shown[0]
         verb = f"{capital(named(term, match))} is {_verb(match)} {_spans(match.spans)}"
-        return Reply(f"{verb}. I cannot tell whether it is {doubt}.", match.spans, "presence")
+        return Reply(f"{verb}. I cannot tell {doubt}.", match.spans, "presence")
     return Reply(f"Yes, {phrasing.conjunction(parts)}.", spans, "presence")
 
 
 def _doubt(query: Query, shown: Sequence[tuple[Term, Match]]) -> str:
-    """What the question says of the subject and no detector can tell: "red", "a woman"; "" when nothing."""
+    """What the question says of the subject and no detector can tell: that it is red, or a woman, or dancing;
+    "" when nothing."""
     term, match = shown[0]
     if query.quality:
-        return query.quality
+        return f"whether it is {query.quality}"
+    if query.action and len(shown) == 1:
+        return f"actions such as '{query.action}'"
     told_apart = term.phrase in _SEX_OR_AGE and match.label == "person"
-    return phrasing.article(term.phrase) if told_apart else ""
+    return f"whether it is {phrasing.article(term.phrase)}" if told_apart else ""
 
 
 def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
@@ -141,9 +148,9 @@ def _edge_of(query: Query, match: Match) -> Reply:
 
 
 def how_long(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
-    """How long is SUBJECT there?"""
+    """How long is SUBJECT there, in all or the n-th or longest time?"""
     if not query.subject:
-        return undetectable(query, vocabulary) if query.unknown else length(watched)
+        return undetectable(query, vocabulary) if query.unknown else length(query, watched)
     match = find(query, watched)
     if match is None:
         return absent(query.subject[0], watched)
@@ -155,6 +162,12 @@ def how_long(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
         lasts = phrasing.seconds(one.span.end_ns - one.span.start_ns)
         text = f"{name} is {_verb(match)} {_nth_time(query)} for {lasts}: {phrasing.interval(one)}."
         return Reply(text, (one,), "how_long")
+    if "longest" in query.words:
+        one = max(match.spans, key=lambda e: e.span.end_ns - e.span.start_ns)
+        lasts = phrasing.seconds(one.span.end_ns - one.span.start_ns)
+        return Reply(
+            f"{name} is {_verb(match)} longest for {lasts}: {phrasing.interval(one)}.", (one,), "how_long"
+        )
     total = sum(e.span.end_ns - e.span.start_ns for e in match.spans)
     text = f"{name} is {_verb(match)} for {phrasing.seconds(total)}: {phrasing.intervals(match.spans)}."
     return Reply(text, match.spans, "how_long")
@@ -164,10 +177,8 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     """What is there, of a kind when the question names one?"""
     kinds: tuple[Kind, ...] = ("sound",) if heard else ("object", "class")
     rows = watched.of(*kinds)
-    if not heard and (needed := _needed(query, watched)) is not None:
-        return needed
     asked = _without_places(query, keep_one=False) if not heard else query.subject
-    if asked and all(_is_person(term) for term in asked) and _DOES.search(query.text):
+    if asked and all(is_person(term) for term in asked) and _DOES.search(query.text):
         rows = [row for row in rows if row.observation.label != "person"] or rows  # what he rides is not he
         asked = ()
     query = replace(query, subject=tuple(asked))
@@ -183,6 +194,8 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     if query.order is not None and rows:
         return _edge(asked_for or rows, query.order)
     found = lookup.listing(asked_for or rows)
+    if re.search(r"\b(?:longest|most of the time|most often)\b", query.text):
+        found = found[:1]
     if not asked_for and not heard:  # unasked, a frame class is a weaker claim than a boxed object
         found = [item for item in found if item[1][0].observation.kind == "object"] or found
     if not found:
@@ -195,36 +208,18 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     return Reply(f"{capital(phrasing.conjunction(parts))}.", tuple(first_spans), "which")
 
 
-def _needed(query: Query, watched: Watched) -> Reply | None:
-    """What somebody sits on, rides, eats: the likeliest such thing, for the question says there is one."""
-    for pattern, (purpose, labels) in terms.RELATIONS.items():
-        if not re.search(rf"\b{pattern}(?: (?:here|there|now|in the|at the|during)\b.*)?$", query.text):
-            continue
-        for rows, how in ((watched.of("object"), ""), (watched.faint, " (seen only faintly)")):
-            there = {row.observation.label for row in rows}
-            if label := next((label for label in labels if label in there), None):
-                spans = lookup.join(row for row in rows if row.observation.label == label)
-                return Reply(f"{capital(phrasing.article(label))}{how}, {_spans(spans)}.", spans, "which")
-        return Reply(f"I cannot tell: nothing {purpose} was detected.", (), "cannot")
-    return None
-
-
-def worn(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
-    """What clothes are there? Only those that are labels of a detector."""
-    general = ("clothes", "clothing", "outfit")
-    asked = [t for t in query.subject if not _is_person(t) and t.phrase not in general]
-    if asked:
-        return presence(replace(query, subject=tuple(asked)), watched, vocabulary)
-    clothes = tuple(vocabulary.find(stems("clothes")))
-    if not clothes or find(replace(query, subject=clothes), watched) is None:
-        return Reply("I cannot tell: few clothes are among what I detect, and none was found.", (), "cannot")
-    return which(replace(query, subject=clothes), watched)
-
-
-def length(watched: Watched) -> Reply:
-    """How long is the video?"""
+def length(query: Query, watched: Watched) -> Reply:
+    """How long is the video, or is it longer or shorter than that?"""
     whole = Evidence(TimeSpan(0, watched.duration_ns), ())
-    return Reply(f"The video is {phrasing.seconds(watched.duration_ns)} long.", (whole,), "length")
+    holds = ""
+    if match := _THAN.search(query.text):
+        number = 1.0 if match["n"] in ("a", "one", "1") else float(match["n"])
+        limit_ns = number * NS_PER_S * (60 if match["unit"].startswith("min") else 1)
+        longer = match["side"] in ("longer", "more")
+        fits = watched.duration_ns > limit_ns if longer else watched.duration_ns < limit_ns
+        holds = "Yes: " if fits else "No: "
+    text = f"{holds}{'t' if holds else 'T'}he video is {phrasing.seconds(watched.duration_ns)} long."
+    return Reply(text, (whole,), "length")
 
 
 def cuts(query: Query, watched: Watched) -> Reply:
@@ -281,7 +276,8 @@ def _without_places(query: Query, *, keep_one: bool = True) -> tuple[Term, ...]:
     return kept or (query.subject[:1] if keep_one else ())
 
 
-def _is_person(term: Term) -> bool:
+def is_person(term: Term) -> bool:
+    """Whether the term means people."""
     return "person" in term.labels.get("object", ())
 
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 
 from edgevid.core.nouns import NS_PER_S, TimeSpan
 
@@ -35,6 +37,10 @@ _END = re.compile(
     r"\b(?:at|in|by|towards?|near|right at) (?:the )?(?:very )?end\b|\bin the (?:very )?(?:last|final) "
     r"(?:frame|shot|scene|moment|picture|image)\b|\bwhen (?:the|this) (?:video|clip) (?:ends|stops"
     r"|finishes)\b"
+)
+_SCENES = ("first", "second", "third", "fourth", "fifth", "sixth")
+_SCENE = re.compile(
+    rf"\b(?:in|of|during|within) (?:the |its )?({'|'.join(_SCENES)}|last|final) (?:scene|shot)\b"
 )
 _TIMED = (_BETWEEN, _FIRST, _LAST, _AT, _AFTER, _BEFORE, _HALF)
 _WORDS = dict(zip(_NUMBER.split("|"), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 30), strict=True))
@@ -78,6 +84,17 @@ def named_part(question: str, duration_ns: int) -> TimeSpan | None:
     if _MIDDLE.search(text):
         return TimeSpan(duration_ns // 3, duration_ns * 2 // 3)
     return None
+
+
+def named_scene(question: str, cuts_ns: Sequence[int], duration_ns: int) -> TimeSpan | None:
+    """The scene between two cuts that a plain question restricts itself to ("in the third shot")."""
+    match = _SCENE.search(question)
+    if match is None:
+        return None
+    edges = [0, *cuts_ns, duration_ns]
+    at = -1 if match.group(1) in ("last", "final") else _SCENES.index(match.group(1))
+    scenes = [TimeSpan(start, max(start, end - 1)) for start, end in pairwise(edges)]
+    return scenes[at] if -len(scenes) <= at < len(scenes) else None
 
 
 def without_times(question: str) -> str:

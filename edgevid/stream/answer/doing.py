@@ -1,0 +1,50 @@
+"""Replies about what somebody does or wears: the things this needs, for no channel recognises actions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from edgevid.stream.answer import lookup, phrasing, seeing, terms
+from edgevid.stream.answer.intent import Query
+from edgevid.stream.answer.normal import stems
+from edgevid.stream.answer.reply import Reply
+from edgevid.stream.answer.vocabulary import Vocabulary
+from edgevid.stream.answer.watched import Watched
+
+_DOING = re.compile(r"\b(?:doing|up to)\b|\bwhat (?:does|do|did) (?:he|she|they|it|the \w+) do\b")
+
+
+def doing(query: Query, watched: Watched) -> Reply | None:
+    """What somebody sits on, rides, eats, or is doing; None when the question asks for something else."""
+    for pattern, (purpose, labels) in terms.RELATIONS.items():
+        if re.search(rf"\b{pattern}(?: (?:here|there|now|in the|at the|during)\b.*)?$", query.text):
+            return _needed(purpose, labels, watched)
+    if not _DOING.search(query.text):
+        return None
+    shown = seeing.which(query, watched)
+    what = f"; what I see: {shown.text}" if shown.evidence else "."
+    return Reply(f"I cannot tell actions{what}", shown.evidence, "cannot")
+
+
+def _needed(purpose: str, labels: tuple[str, ...], watched: Watched) -> Reply:
+    """The first of ``labels`` that was seen, surely or else faintly: the question says there is one."""
+    for rows, how in ((watched.of("object"), ""), (watched.faint, " (seen only faintly)")):
+        there = {row.observation.label for row in rows}
+        if label := next((label for label in labels if label in there), None):
+            spans = lookup.join(row for row in rows if row.observation.label == label)
+            name = seeing.capital(phrasing.article(label))
+            return Reply(f"{name}{how}, {phrasing.intervals(spans)}.", spans, "which")
+    return Reply(f"I cannot tell: nothing {purpose} was detected.", (), "cannot")
+
+
+def worn(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
+    """What clothes are there? Only those that are labels of a detector."""
+    general = ("clothes", "clothing", "outfit")
+    asked = [t for t in query.subject if not seeing.is_person(t) and t.phrase not in general]
+    if asked:
+        return seeing.presence(replace(query, subject=tuple(asked)), watched, vocabulary)
+    clothes = tuple(vocabulary.find(stems("clothes")))
+    if not clothes or seeing.find(replace(query, subject=clothes), watched) is None:
+        return Reply("I cannot tell: few clothes are among what I detect, and none was found.", (), "cannot")
+    return seeing.which(replace(query, subject=clothes), watched)
