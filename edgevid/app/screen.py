@@ -1,4 +1,4 @@
-"""What ``edgevid watch`` shows: JSON lines for programs, a timeline for people."""
+"""What ``edgevid watch`` shows: JSON lines for programs, a timeline for people (and live_screen.py)."""
 
 from __future__ import annotations
 
@@ -9,44 +9,48 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edgevid.core.nouns import NS_PER_S, Answer
-from edgevid.stream.answer import phrasing
+from edgevid.app.asking import Answered
+from edgevid.app.wording import answer_lines, event_line, opened_line, stats_lines
+from edgevid.core.errors import EdgevidError
 from edgevid.stream.events import Event, answer_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from edgevid.media.info import SourceInfo
-
-_COLOURS = {
-    "object": "cyan",
-    "class": "blue",
-    "text": "yellow",
-    "speech": "green",
-    "sound": "magenta",
-    "cut": "dim",
-}
+    from edgevid.stream.alerts import Alert
 
 
 class Screen(ABC):
-    """Where a watch reports to; one call per thing that happens."""
+    """Where a watch reports to; one call per thing that happens, all from one thread."""
 
     @contextmanager
-    def watching(self, info: SourceInfo) -> Iterator[None]:
-        """Wrap the watching of one source."""
+    def watching(self, duration_s: float | None) -> Iterator[None]:
+        """Wrap the watching; ``duration_s`` of a single source that has an end."""
         yield
+
+    def opened(self, info: SourceInfo, source: str | None) -> None:  # noqa: B027
+        """A source that can be told about before it is watched."""
 
     @abstractmethod
     def event(self, event: Event) -> None:
         """Something begins to be seen or heard."""
 
     @abstractmethod
-    def answer(self, answer: Answer) -> None:
+    def alert(self, alert: Alert) -> None:
+        """A condition came true."""
+
+    @abstractmethod
+    def answer(self, answered: Answered) -> None:
         """A question is answered."""
 
     @abstractmethod
+    def failed(self, error: EdgevidError, source: str | None) -> None:
+        """A source, or a question, failed while others go on."""
+
+    @abstractmethod
     def stats(self, stats: dict[str, Any]) -> None:
-        """The session's measurements, last of all."""
+        """A session's measurements, last of all."""
 
     @abstractmethod
     def note(self, text: str) -> None:
@@ -59,8 +63,14 @@ class JsonScreen(Screen):
     def event(self, event: Event) -> None:
         self._print(event.to_json())
 
-    def answer(self, answer: Answer) -> None:
-        self._print(answer_json(answer))
+    def alert(self, alert: Alert) -> None:
+        self._print(alert.to_json())
+
+    def answer(self, answered: Answered) -> None:
+        self._print({**answer_json(answered.answer), **_named(answered.source)})
+
+    def failed(self, error: EdgevidError, source: str | None) -> None:
+        self._print({**error.to_json(), **_named(source)})
 
     def stats(self, stats: dict[str, Any]) -> None:
         self._print(stats)
@@ -85,65 +95,41 @@ class TextScreen(Screen):
         self._task: TaskID | None = None
 
     @contextmanager
-    def watching(self, info: SourceInfo) -> Iterator[None]:
-        from rich.markup import escape
+    def watching(self, duration_s: float | None) -> Iterator[None]:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        sound = info.audio_codec or "no sound"
-        size = f"{info.width}x{info.height} {info.video_codec}" if info.has_video else "no picture"
-        length = phrasing.seconds(int(info.duration_s * NS_PER_S)) if info.duration_s else "unknown length"
-        self._out.print(f"[bold]{escape(info.uri)}[/]  {size}, {sound}, {length}")
-        columns = (
-            TextColumn("watching"),
-            BarColumn(),
-            TextColumn("{task.fields[clock]}"),
-            TimeRemainingColumn(),
-        )
-        with Progress(
-            *columns, console=self._err, transient=True, disable=not self._err.is_terminal
-        ) as progress:
+        columns = (TextColumn("watching"), BarColumn(), TimeRemainingColumn())
+        shown = self._err.is_terminal and duration_s is not None
+        with Progress(*columns, console=self._err, transient=True, disable=not shown) as progress:
             self._progress = progress
-            self._task = progress.add_task("watching", total=info.duration_s, clock="0:00")
+            self._task = progress.add_task("watching", total=duration_s)
             yield
 
+    def opened(self, info: SourceInfo, source: str | None) -> None:
+        self._out.print(opened_line(info, source))
+
     def event(self, event: Event) -> None:
-        from rich.markup import escape
-
-        o = event.observation
         if self._progress is not None and self._task is not None:
-            clock = phrasing.clock(o.span.start_ns)
-            self._progress.update(self._task, completed=o.span.start_s, clock=clock)
-        count = f" x{o.count}" if o.count > 1 else ""
-        label = f'"{o.label}"' if o.kind in ("speech", "text") else o.label.split(",")[0]
-        colour = _COLOURS[o.kind]
-        time = phrasing.clock(o.span.start_ns)
-        self._out.print(f"{time:>8}  [{colour}]{o.kind:<6}[/]  {escape(label)}{count}  [dim]{o.score:.2f}[/]")
+            self._progress.update(self._task, completed=event.observation.span.start_s)
+        self._out.print(event_line(event))
 
-    def answer(self, answer: Answer) -> None:
+    def alert(self, alert: Alert) -> None:
         from rich.markup import escape
 
-        self._out.print(f"\n[bold]? {escape(answer.question)}[/]")
-        self._out.print(f"  {escape(answer.text)}")
-        if answer.evidence:
-            spans = [f"{phrasing.interval(e)} (rows {_numbers(e.rows)})" for e in answer.evidence if e.rows]
-            self._out.print(f"  [dim]evidence: {'; '.join(spans[:6]) or 'the length of the video'}[/]")
-        calls = escape(", ".join(answer.calls))
-        self._out.print(f"  [dim]{answer.latency_ms:.0f} ms, {calls}[/]")
+        self._out.print(f"[bold red]alert[/]   {escape(alert.condition.text)}")
+
+    def answer(self, answered: Answered) -> None:
+        self._out.print()
+        for line in answer_lines(answered.answer, answered.source):
+            self._out.print(line)
+
+    def failed(self, error: EdgevidError, source: str | None) -> None:
+        self.note(f"error: {source}: {error}" if source else f"error: {error}")
 
     def stats(self, stats: dict[str, Any]) -> None:
-        self._out.print(
-            f"\n{stats['frames']} frames of {stats['media_s']:.1f} s in {stats['elapsed_s']:.1f} s"
-            f" ({stats['realtime']:.1f}x real time), {stats['rss_mb']:.0f} MB"
-        )
-        stages = ", ".join(f"{name} {times['p50_ms']:.0f}" for name, times in stats["stages"].items())
-        self._out.print(f"[dim]ms per run (median): {stages}[/]")
-        decoder = stats.get("decoder")
-        if decoder:
-            self._out.print(
-                f"decoder {decoder['model']}: {decoder['decode_tokens_per_s']:.0f} tokens/s decoding,"
-                f" {decoder['feed_tokens_per_s']:.0f} tokens/s watching, {stats['kv_tokens']} tokens of KV"
-                f" ({decoder['selection']}), eyes: {decoder['encoder']}"
-            )
+        self._out.print()
+        for line in stats_lines(stats):
+            self._out.print(line)
         for warning in stats["warnings"]:
             self.note(f"warning: {warning}")
 
@@ -151,6 +137,5 @@ class TextScreen(Screen):
         self._err.print(text, markup=False)
 
 
-def _numbers(rows: tuple[int, ...]) -> str:
-    shown = ", ".join(str(row) for row in rows[:4])
-    return f"{shown}, ..." if len(rows) > 4 else shown
+def _named(source: str | None) -> dict[str, str]:
+    return {"source": source} if source else {}

@@ -1,17 +1,22 @@
-"""``edgevid watch``: the command; ``screen.py`` does the printing."""
+"""``edgevid watch``: the command line of it; ``watching.py`` does the work."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from edgevid.app.screen import JsonScreen, Screen, TextScreen
-from edgevid.core.errors import BadInputError
+from edgevid.app.cameras import Camera, WatchPlan, named, read_plan
+from edgevid.app.quantities import parse_age_s, parse_bytes
+from edgevid.app.watching import Request, run
+from edgevid.core.errors import BadInputError, UsageError
 from edgevid.core.nouns import KINDS, Kind
+from edgevid.memory.erasing import Retention
 
-_SAMPLE = "sample"
+_LIVE_KINDS = frozenset({"rtsp", "device", "webrtc"})
 
 
 class _Channels(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
@@ -29,11 +34,31 @@ class _Channels(click.ParamType):  # type: ignore[type-arg]  # generic only in n
         return tuple(kind for kind in KINDS if kind in wanted)
 
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
 @click.command("watch")
-@click.argument("source")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option("--config", type=_FILE, help="Cameras and options from a TOML file (examples/cameras.toml).")
 @click.option(
     "--ask", "questions", multiple=True, metavar="Q", help="Question to answer at the end (repeatable)."
 )
+@click.option(
+    "--live", is_flag=True, help="In real time, newest frame first; implied by rtsp:// and devices."
+)
+@click.option(
+    "-i",
+    "--interactive",
+    is_flag=True,
+    help="Take questions while it watches; default with --live at a terminal.",
+)
+@click.option(
+    "--notify", multiple=True, metavar="WHAT", help="Tell when this appears: 'a person' (repeatable)."
+)
+@click.option(
+    "--notify-command", metavar="CMD", help="Run CMD for each alert (JSON on stdin, EDGEVID_*); no shell."
+)
+@click.option("--notify-webhook", metavar="URL", help="POST each alert to URL as JSON.")
 @click.option("--llm", metavar="MODEL", help="Run a decoder on the stream: 'demo' or a GGUF file.")
 @click.option("--fps", default=2.0, show_default=True, help="Frames looked at per second of video.")
 @click.option("--channels", type=_Channels(), help=f"What to watch for, of {', '.join(KINDS)}; default: all.")
@@ -45,64 +70,107 @@ class _Channels(click.ParamType):  # type: ignore[type-arg]  # generic only in n
     help="Seconds into the source to start at.",
 )
 @click.option("--end", "end_s", type=click.FloatRange(min=0), help="Seconds into the source to stop at.")
-@click.option("--threads", default=0, type=click.IntRange(min=0), help="CPU threads; 0 = all cores.")
-@click.option(
-    "--save", type=click.Path(dir_okay=False, path_type=Path), help="Keep the timeline in this file."
-)
-@click.option(
-    "--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Write an annotated contact sheet PNG."
-)
-@click.option("--json", "as_json", is_flag=True, help="JSON lines on stdout: event, answer, stats.")
-def command(
-    source: str,
-    questions: tuple[str, ...],
-    llm: str | None,
-    fps: float,
-    channels: tuple[Kind, ...] | None,
-    start_s: float,
-    end_s: float | None,
-    threads: int,
-    save: Path | None,
-    sheet: Path | None,
-    as_json: bool,
-) -> None:
-    """Watch SOURCE (file, folder of pictures, or "sample"); print what is seen and heard.
+@click.option("--threads", default=0, type=click.IntRange(min=0), help="CPU threads for all; 0 = all cores.")
+@click.option("--save", type=_FILE, help="Keep the timeline in this file.")
+@click.option("--keep-age", metavar="AGE", help="Forget rows older than AGE, such as 12h or 7d.")
+@click.option("--keep-size", metavar="SIZE", help="Forget the oldest rows beyond SIZE, such as 500MB or 2GB.")
+@click.option("--sheet", type=_FILE, help="Write an annotated contact sheet PNG.")
+@click.option("--trace", type=_FILE, help="Write what ran when, as a Chrome trace (ui.perfetto.dev).")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines on stdout: event, alert, answer, stats.")
+@click.pass_context
+def command(ctx: click.Context, /, sources: tuple[str, ...], config: Path | None, **options: Any) -> int:
+    """Watch each SOURCE (file, folder of pictures, rtsp://, /dev/video0, or "sample"); print what is seen and
+    heard.
 
     Questions are answered from the timeline, with the spans that support each answer. Without --llm no
-    language model runs; with it, a model's sentence is shown only when the timeline supports it.
+    language model runs; with it, a model's sentence is shown only when the timeline supports it. With several
+    sources, "door: who is there?" asks about the one called door.
 
     \b
     Examples:
       edgevid watch sample --ask "What is on the road?"
       edgevid watch talk.mp4 --channels speech --save talk.edgevid
       edgevid watch street.mp4 --fps 2 --json | jq 'select(.kind == "object")'
+      edgevid watch rtsp://cam/door --notify "a person at the door" --notify-command "mail -s door me"
+      edgevid watch --config cameras.toml
     """
-    from edgevid.app.sample import sample_video
-    from edgevid.app.sheet import FrameSampler, write_sheet
-    from edgevid.media.source import open_source
-    from edgevid.memory.memory import Memory
-    from edgevid.stream.session import StreamSession
-
+    default = click.core.ParameterSource.DEFAULT
+    given = {name for name in options if ctx.get_parameter_source(name) is not default}
+    if bool(sources) == (config is not None):
+        raise click.UsageError("name one or more sources, or --config FILE", ctx=ctx)
+    plan = _plan_of_file(config, given) if config is not None else _plan_of_line(sources, options)
+    start_s, end_s = options["start_s"], options["end_s"]
     if end_s is not None and end_s <= start_s:
         raise click.UsageError(f"--end ({end_s:g}) must be after --start ({start_s:g})")
-    for output in (save, sheet):
+    if options["sheet"] is not None and len(plan.cameras) > 1:
+        raise UsageError("--sheet shows one source", fix="name one source")
+    for output in (plan.save, options["sheet"], options["trace"]):
         if output is not None and not output.parent.is_dir():
             raise BadInputError(f"folder '{output.parent}' does not exist", fix=f"mkdir -p {output.parent}")
-    path = sample_video() if source == _SAMPLE else source
-    screen: Screen = JsonScreen() if as_json else TextScreen()
-    with ExitStack() as stack:
-        opened = stack.enter_context(open_source(path))  # first: a wrong path is told before models load
-        memory = stack.enter_context(Memory(save)) if save is not None else None
-        session = stack.enter_context(
-            StreamSession(llm, memory=memory, channels=channels, fps=fps, threads=threads)
+    live = any(camera.live for camera in plan.cameras)
+    request = Request(
+        questions=options["questions"],
+        start_s=start_s,
+        end_s=end_s,
+        sheet=options["sheet"],
+        trace=options["trace"],
+        interactive=options["interactive"] or (live and _at_terminal() and not options["as_json"]),
+        as_json=options["as_json"],
+    )
+    return run(plan, request)
+
+
+# What the file decides when there is one.
+_IN_FILE = (
+    *("live", "notify", "notify_command", "notify_webhook", "llm", "fps", "channels", "threads"),
+    *("save", "keep_age", "keep_size"),
+)
+
+
+def _plan_of_file(config: Path, given: set[str]) -> WatchPlan:
+    doubled = [name for name in _IN_FILE if name in given]
+    if doubled:
+        raise UsageError(f"--{doubled[0].replace('_', '-')} and --config", fix=f"write it in {config}")
+    plan = read_plan(config)
+    return replace(plan, cameras=tuple(_live_if_it_is(camera) for camera in plan.cameras))
+
+
+def _plan_of_line(sources: tuple[str, ...], options: dict[str, Any]) -> WatchPlan:
+    if not 0 < options["fps"] <= 240:
+        raise UsageError(f"--fps {options['fps']:g}", fix="choose a rate above 0, at most 240")
+    if options["notify_command"] and options["notify_webhook"]:
+        raise UsageError("--notify-command and --notify-webhook", fix="choose one")
+    if (options["notify_command"] or options["notify_webhook"]) and not options["notify"]:
+        raise UsageError("nothing to tell of", fix="--notify 'a person'")
+    cameras = named(
+        Camera(
+            source,
+            fps=options["fps"],
+            channels=options["channels"],
+            live=options["live"],
+            notify=options["notify"],
         )
-        sampler = FrameSampler()
-        with screen.watching(opened.info):
-            for event in session.watch(opened, start_s=start_s, end_s=end_s, on_frame=sampler):
-                screen.event(event)
-        for question in questions:
-            screen.answer(session.ask(question))
-        if sheet is not None:
-            write_sheet(sheet, sampler, session.memory, session.video_id)
-            screen.note(f"contact sheet: {sheet}")
-        screen.stats(session.stats())
+        for source in sources
+    )
+    return WatchPlan(
+        cameras=tuple(_live_if_it_is(camera) for camera in cameras),
+        save=options["save"],
+        keep=Retention(
+            parse_age_s(options["keep_age"]) if options["keep_age"] else None,
+            parse_bytes(options["keep_size"]) if options["keep_size"] else None,
+        ),
+        threads=options["threads"],
+        llm=options["llm"],
+        notify_command=options["notify_command"],
+        notify_webhook=options["notify_webhook"],
+    )
+
+
+def _live_if_it_is(camera: Camera) -> Camera:
+    from edgevid.media.uri import parse_uri
+
+    return replace(camera, live=camera.live or parse_uri(camera.source).kind in _LIVE_KINDS)
+
+
+def _at_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()

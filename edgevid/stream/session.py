@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edgevid.models.llm import LanguageModel
     from edgevid.models.store import ModelStore
     from edgevid.runtime.trace import Trace
+    from edgevid.stream.answer.vocabulary import Vocabulary
     from edgevid.stream.follower import Follower
     from edgevid.stream.senses import OnSeen
 
@@ -149,6 +150,16 @@ class StreamSession:
     def save(self, path: str | Path) -> None:
         """Write the whole timeline to a file, atomically; an existing file is replaced."""
         self.memory.copy_to(path)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Everything the installed channels can name."""
+        return self._answerer.vocabulary
+
+    @property
+    def watched(self) -> bool:
+        """Whether there is a video to ask about."""
+        return self._video_id is not None
 
     @property
     def video_id(self) -> int:

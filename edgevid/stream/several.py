@@ -37,10 +37,10 @@ class Failed:
 
 
 class Several:
-    """Iterate over it for ``(job, event)`` and ``(job, Failed)``, until all sources have ended.
+    """Iterate over it for ``(job, event)`` and ``(job, Failed)`` until all sources have ended.
 
     Leaving the loop early stops all sources. ``post`` lets other threads put things of their own into the
-    same loop, as ``(None, thing)``. A bug (any error but ``EdgevidError``) stops all and is raised in the loop.
+    same loop, as ``(None, thing)``. A bug (any error but ``EdgevidError``) stops all, and the loop raises it.
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:

@@ -1,0 +1,79 @@
+"""Questions asked while watching: answered in a thread of their own, so that nothing else waits."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from edgevid.core.errors import EdgevidError
+from edgevid.core.nouns import Answer
+
+if TYPE_CHECKING:
+    from edgevid.stream.session import StreamSession
+
+_WAITING = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer, and the name of the source it is about where there are several."""
+
+    answer: Answer
+    source: str | None
+
+
+class Asker:
+    """Answers one question at a time.
+
+    With several sources a question is put to each; "door: who is there?" asks the one of that name alone.
+
+    Args:
+        tell: takes each ``Answered``, or an ``EdgevidError``, in the asking thread.
+    """
+
+    def __init__(
+        self, sessions: Sequence[StreamSession], tell: Callable[[Answered | EdgevidError], None]
+    ) -> None:
+        self._sessions = sessions
+        self._tell = tell
+        self._questions: queue.Queue[str] = queue.Queue(_WAITING)
+        threading.Thread(target=self._work, name="edgevid-ask", daemon=True).start()
+
+    def ask(self, question: str) -> bool:
+        """Queue ``question``; False when too many wait."""
+        with suppress(queue.Full):
+            self._questions.put_nowait(question)
+            return True
+        return False
+
+    def _work(self) -> None:
+        while True:
+            question = self._questions.get()
+            try:
+                for answered in answers(self._sessions, question):
+                    self._tell(answered)
+            except EdgevidError as error:
+                self._tell(error)
+
+
+def answers(sessions: Sequence[StreamSession], question: str) -> list[Answered]:
+    """``question`` put to the session it names, or to all."""
+    name, colon, rest = question.partition(":")
+    named = [session for session in sessions if colon and session.label == name.strip()]
+    asked = rest.strip() if named else question
+    return [Answered(session.ask(asked), session.label) for session in named or sessions]
+
+
+def read_lines(stream: TextIO, take: Callable[[str], object]) -> None:
+    """Give each line of ``stream`` to ``take``, in a thread; for input that is piped in."""
+
+    def work() -> None:
+        for line in stream:
+            if line.strip():
+                take(line.strip())
+
+    threading.Thread(target=work, name="edgevid-lines", daemon=True).start()
