@@ -17,6 +17,7 @@ _VERBS = {  # verb -> (module that holds its click command, one line for --help)
     "watch": ("edgevid.app.watch", "Watch a video or stream; print events and answer questions."),
     "export-events": ("edgevid.app.export_events", "Write a saved timeline as JSONL, CSV or SRT."),
     "forget": ("edgevid.app.forget", "Remove rows from a saved timeline, bytes included."),
+    "serve": ("edgevid.app.serve", "Serve a web page, an OpenAI-compatible API and sessions."),
     "models": ("edgevid.app.models_cli", "List, pull, verify and locate model packs."),
     "doctor": ("edgevid.app.doctor", "Say what works on this machine and how to install the rest."),
     "bench": ("edgevid.app.bench_cli", "Measure speed and quality; print ratios to named peers."),
