@@ -110,7 +110,7 @@ class ProcessBody:
 def _serve(pipe: Connection, make: Callable[[], Body], workload: Workload) -> None:
     """The child: make the body, then answer until the parent closes or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent drains us
-    priority.apply(workload)
+    priority.apply(workload, own_process=True)
     with suppress(EOFError, OSError):
         try:
             body = make()

@@ -72,6 +72,8 @@ class Worker:
         """Give the thread up (see ``Life.abandon``) and kill its processes; what it still does is dropped."""
         if not self._life.abandon(doing):
             return False
+        if self._thread.native_id is not None:
+            priority.demote(self._thread.native_id)
         for body in list(self._life.bodies.values()):
             if isinstance(body, ProcessBody):
                 body.kill()

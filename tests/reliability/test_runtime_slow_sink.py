@@ -43,7 +43,8 @@ def run_slow_sink(policy: Policy, *, seconds: float, period_s: float = 0.04) -> 
         assert channel.entered == channel.left + channel.dropped
         assert channel.depth == 0
     sink = metrics.channel("sink")
-    assert sink.entered == metrics.stage("camera").runs
+    assert metrics.channel("work").entered == metrics.stage("camera").runs
+    assert sink.entered == metrics.stage("work").runs
     assert sink.left == len(seen.ages) == metrics.stage("sink").runs
     assert 0.5 * sink.entered < sink.dropped < sink.entered
     bound_ms = 2e3 * period_s + metrics.stage("sink").run_p99_ms
