@@ -24,6 +24,7 @@ _SPECIAL = 3  # <unk>, <s>, </s>
 _TOKENS_PER_S, _TOKENS_FREE = 6.5, 4  # the authors' bound on the rate; a short word needs a little more
 _MIN_SAMPLES = 2048  # shorter input leaves the encoder no frame
 _LOOP_TOKENS = 12
+_TAIL, _SHORT = RATE, 3 * RATE  # silence after a short utterance, whose last word is else often misheard
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ class Moonshine:
 
     def __call__(self, samples: npt.NDArray[np.float32]) -> Transcript:
         """Transcribe float32 [n] at 16 kHz, best up to about 30 s."""
-        samples = np.pad(samples, (0, max(0, _MIN_SAMPLES - samples.size)))[None]
+        tail = _TAIL if samples.size < _SHORT else 0
+        samples = np.pad(samples, (0, max(tail, _MIN_SAMPLES - samples.size)))[None]
         mask = np.ones(samples.shape, np.int64)
         heard = {"input_values": samples} | ({"attention_mask": mask} if self._masks_encoder else {})
         (states,) = self._encoder.run(heard, ("last_hidden_state",))

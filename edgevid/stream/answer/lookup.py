@@ -71,7 +71,8 @@ def seen(watched: Watched, term: Term) -> Match | None:
     hits = [row for row in watched.rows if _holds(row, term, _VISUAL)]
     weak = [row for row in watched.faint if row.observation.label in term.labels.get("object", ())]
     if hits:
-        rows = _with_touching(hits, weak)
+        sure = {row.observation.label for row in hits}
+        rows = _with_touching(hits, [row for row in weak if row.observation.label in sure])
         return Match(rows, commonest(hits), _is_exact(term, commonest(hits)))
     rows = tuple(row for row in faintly(watched) if row in weak)
     return Match(rows, commonest(rows), _is_exact(term, commonest(rows)), faint=True) if rows else None

@@ -137,7 +137,7 @@ PREDICATE = re.compile(
     r" (?:(?:very|really|still|all) )?(\w+)$"
 )
 ACTION = re.compile(
-    r"(?!.*(?:build|paint|ceil|wedd|rail|morn|even|th|str|k|w|spr|light|cloth|mean)ing)\w{2,}ing"
+    r"(?!(?:build|paint|ceil|wedd|rail|morn|even|th|str|k|w|spr|light|cloth|mean)ing)\w{2,}ing"
 )
 IN_VIEW = re.compile(
     r"\b(?:visible|there|appear\w*|seen|shown?|in (?:the )?(?:view|picture|frame|shot|image))\b"
@@ -235,7 +235,7 @@ FUNCTION_WORDS = frozenset(
         " recognize spot found mention name identify describe background foreground place somewhere"
         " currently move moving pass passing enter leave stand sit hold early late earliest latest earlier"
         " later same certain large small big little single piece item were got both them him himself herself"
-        " themselves itself alone object stuff third fourth fifth sixth someone around"
+        " themselves itself alone object stuff third fourth fifth sixth someone around longest often most"
     ).split()
 )
 
