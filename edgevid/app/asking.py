@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from edgevid.stream.session import StreamSession
 
 _WAITING = 16
+_BEGINNING_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,18 @@ class Asker:
     def _work(self) -> None:
         while True:
             question = self._questions.get()
+            self._wait_for_a_beginning()
             try:
                 for answered in answers(self._sessions, question):
                     self._tell(answered)
             except EdgevidError as error:
                 self._tell(error)
+
+    def _wait_for_a_beginning(self) -> None:
+        """A question may come while the sources are still being opened."""
+        until_s = time.monotonic() + _BEGINNING_S
+        while not any(session.watched for session in self._sessions) and time.monotonic() < until_s:
+            time.sleep(0.05)
 
 
 def answers(sessions: Sequence[StreamSession], question: str) -> list[Answered]:

@@ -195,10 +195,30 @@ class StreamSession:
         Raises:
             BadInputError: the source cannot be opened or nothing in it decodes.
         """
+        self._stopping = False
+        return self._watch(
+            lambda: _open(source, limits or MediaLimits()),
+            start_s=start_s,
+            end_s=end_s,
+            live=live,
+            on_frame=on_frame,
+            on_seen=on_seen,
+        )
+
+    def _watch(
+        self,
+        open_: Callable[[], Source],
+        *,
+        start_s: float,
+        end_s: float | None,
+        live: bool,
+        on_frame: Callable[[Frame], None] | None,
+        on_seen: OnSeen | None,
+    ) -> Generator[Event, None, None]:
         looks = max(1, math.ceil(_LOOKS_PER_S / self.fps)) if self._glancing else 1
-        self._began_s, self._stopping = time.perf_counter(), False
+        self._began_s = time.perf_counter()
         try:
-            with _open(source, limits or MediaLimits()) as opened:
+            with open_() as opened:
                 self._opened = opened
                 if self._stopping:  # while it was opened
                     return
@@ -220,7 +240,7 @@ class StreamSession:
             self._elapsed_s, self._began_s = time.perf_counter() - self._began_s, None
 
     def stop(self) -> None:
-        """End the running ``watch`` as if its source had ended; from any thread, and harmless without one."""
+        """End the newest ``watch``, begun or not, as if its source had ended; from any thread."""
         self._stopping = True
         opened = self._opened
         if opened is not None:

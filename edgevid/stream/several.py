@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from edgevid.core.errors import EdgevidError
 
 if TYPE_CHECKING:
     from edgevid.media.source import Source
+    from edgevid.stream.events import Event
     from edgevid.stream.session import StreamSession
 
 _WAITING = 256  # events that wait for the reader before the watching of files waits too
@@ -46,13 +47,21 @@ class Several:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.jobs = tuple(jobs)
         self._inbox: queue.Queue[tuple[Job | None, Any]] = queue.Queue(_WAITING)
+        self._stopping = False
         self._left = threading.Event()  # the loop, by its reader
 
     def __iter__(self) -> Iterator[tuple[Job | None, Any]]:
         threads = [
-            threading.Thread(target=self._watch, args=(job,), name="edgevid-watch", daemon=True)
+            threading.Thread(
+                target=self._watch,
+                args=(job, job.session.watch(job.source, **job.options)),
+                name="edgevid-watch",
+                daemon=True,
+            )
             for job in self.jobs
         ]
+        if self._stopping:  # before it began
+            self.stop()
         for thread in threads:
             thread.start()
         running = len(threads)
@@ -61,7 +70,7 @@ class Several:
                 job, thing = self._inbox.get()
                 if thing is _ENDED:
                     running -= 1
-                elif isinstance(thing, BaseException):
+                elif job is not None and isinstance(thing, BaseException):
                     raise thing
                 else:
                     yield job, thing
@@ -73,6 +82,7 @@ class Several:
 
     def stop(self) -> None:
         """End all watching soon, and so the loop; from any thread, any number of times."""
+        self._stopping = True
         for job in self.jobs:
             job.session.stop()
 
@@ -80,10 +90,10 @@ class Several:
         """Put something into the loop; waits while the loop is far behind, and gives up when it has ended."""
         self._put(None, thing)
 
-    def _watch(self, job: Job) -> None:
+    def _watch(self, job: Job, watching: Generator[Event, None, None]) -> None:
         try:
-            with closing(job.session.watch(job.source, **job.options)) as events:
-                for event in events:
+            with closing(watching):
+                for event in watching:
                     if not self._put(job, event):
                         break
         except EdgevidError as error:
