@@ -50,6 +50,19 @@ def decoder(quick: bool, force: bool, threads: int, as_json: bool, strict: bool)
     return _finish("decoder", list(bench.rows(quick=quick, threads=threads)), as_json, strict)
 
 
+@command.command("runtime")
+@click.option("--quick", is_flag=True, help="Fits in a minute.")
+@click.option("--force", is_flag=True, help="Time even when the machine is busy.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--strict", is_flag=True, help="Exit 1 when a goal is missed.")
+def runtime(quick: bool, force: bool, as_json: bool, strict: bool) -> int:
+    """Cost of the scheduler, and hard deadlines beside other work, against asyncio and GStreamer."""
+    from edgevid.bench import runtime as bench
+
+    refuse_when_loaded(force=force)
+    return _finish("runtime", list(bench.rows(quick=quick)), as_json, strict)
+
+
 def _finish(name: str, rows: Sequence[Row], as_json: bool, strict: bool) -> int:
     envelope = report(name, rows, threads=os.cpu_count() or 1)
     if as_json:
