@@ -1,0 +1,177 @@
+"""kv_seal in Triton: tokens copied to new slots bit for bit, and each cluster's mean, scale and radius."""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+
+from edgevid.kernels.build import Build, Shape, ceil_div, power_of_two
+from edgevid.kernels.hash_codes import round_half_even
+
+BLOCK_T = 16
+LANES = 16
+
+
+@triton.jit
+def copy_tokens(
+    keys,
+    values,
+    sources,
+    targets,
+    tokens,
+    k_page_stride,
+    v_page_stride,
+    HEAD_DIM: tl.constexpr,
+    PAGE_SIZE: tl.constexpr,
+    V_STRIDE: tl.constexpr,
+    BLOCK_T: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+):
+    head = tl.program_id(1)
+    t = tl.program_id(0) * BLOCK_T + tl.arange(0, BLOCK_T)
+    d = tl.arange(0, BLOCK_D)[None, :]
+    listed = t < tokens
+    source = tl.load(sources + t, mask=listed, other=0)
+    target = tl.load(targets + t, mask=listed, other=0)
+    from_page = (source // PAGE_SIZE).to(tl.int64)
+    to_page = (target // PAGE_SIZE).to(tl.int64)
+    from_slot = source % PAGE_SIZE
+    to_slot = target % PAGE_SIZE
+    k_head = head * HEAD_DIM * PAGE_SIZE
+    k_mask = listed[:, None] & (d < HEAD_DIM)
+    key = tl.load(
+        keys + (from_page * k_page_stride + k_head + from_slot)[:, None] + d * PAGE_SIZE, mask=k_mask
+    )
+    tl.store(keys + (to_page * k_page_stride + k_head + to_slot)[:, None] + d * PAGE_SIZE, key, mask=k_mask)
+    v_mask = listed[:, None] & (d < V_STRIDE)
+    from_v = from_page * v_page_stride + (head * PAGE_SIZE + from_slot) * V_STRIDE
+    to_v = to_page * v_page_stride + (head * PAGE_SIZE + to_slot) * V_STRIDE
+    value = tl.load(values + from_v[:, None] + d, mask=v_mask)
+    tl.store(values + to_v[:, None] + d, value, mask=v_mask)
+
+
+@triton.jit
+def summarise(
+    keys,
+    begin,
+    means,
+    scales,
+    radii,
+    stride,
+    HEADS: tl.constexpr,
+    HEAD_DIM: tl.constexpr,
+    SLACK: tl.constexpr,
+    BLOCK_T: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+):
+    cluster = tl.program_id(0)
+    head = tl.program_id(1)
+    first = tl.load(begin + cluster)
+    last = tl.load(begin + cluster + 1)
+    d = tl.arange(0, BLOCK_D)
+    total = tl.zeros([BLOCK_D], tl.float32)
+    for start in range(first, last, BLOCK_T):
+        t = start + tl.arange(0, BLOCK_T)
+        mask = (t < last)[:, None] & (d < HEAD_DIM)[None, :]
+        row = (t.to(tl.int64) * HEADS + head) * HEAD_DIM
+        total += tl.sum(tl.load(keys + row[:, None] + d[None, :], mask=mask, other=0.0), 0)
+    mean = tl.div_rn(total, (last - first).to(tl.float32))
+    scale = tl.div_rn(tl.max(tl.abs(mean)), 127.0)
+    codes = round_half_even(tl.div_rn(mean, tl.where(scale > 0, scale, 1.0)))
+    stored = codes * scale
+    farthest = 0.0
+    for start in range(first, last, BLOCK_T):
+        t = start + tl.arange(0, BLOCK_T)
+        mask = (t < last)[:, None] & (d < HEAD_DIM)[None, :]
+        row = (t.to(tl.int64) * HEADS + head) * HEAD_DIM
+        key = tl.load(keys + row[:, None] + d[None, :], mask=mask, other=0.0)
+        apart = tl.where(mask, key - stored[None, :], 0.0)
+        farthest = tl.maximum(farthest, tl.max(tl.sum(apart * apart, 1)))
+    tl.store(means + (head * HEAD_DIM + d) * stride + cluster, codes.to(tl.int8), mask=d < HEAD_DIM)
+    tl.store(scales + head * stride + cluster, scale)
+    tl.store(radii + head * stride + cluster, tl.sqrt_rn(farthest) * SLACK)
+
+
+def seal(keys: torch.Tensor, values: torch.Tensor, sources: torch.Tensor, targets: torch.Tensor) -> None:
+    """Copy the token in slot ``sources[j]`` to slot ``targets[j]``, int32 [tokens] each, on other pages."""
+    _, heads, head_dim, page_size = keys.shape
+    tokens = sources.shape[0]
+    if tokens:
+        copy_tokens[(ceil_div(tokens, BLOCK_T), heads)](
+            keys,
+            values,
+            sources,
+            targets,
+            tokens,
+            keys.stride(0),
+            values.stride(0),
+            HEAD_DIM=head_dim,
+            PAGE_SIZE=page_size,
+            V_STRIDE=values.shape[3],
+            BLOCK_T=BLOCK_T,
+            BLOCK_D=power_of_two(max(head_dim, values.shape[3])),
+        )
+
+
+def cluster_summaries(
+    keys: torch.Tensor, begin: torch.Tensor, *, num_kv_heads: int, slack: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """``(means, scales, radii)`` as in edgevid/ops/kv_seal.py, of ``keys`` float32 [n, kv_heads * head_dim];
+    cluster c is the rows ``begin[c] .. begin[c + 1]``, int32 [clusters + 1]."""
+    clusters = begin.shape[0] - 1
+    stride = ceil_div(clusters, LANES) * LANES
+    head_dim = keys.shape[1] // num_kv_heads
+    means = torch.zeros((num_kv_heads, head_dim, stride), dtype=torch.int8, device=keys.device)
+    scales, radii = keys.new_zeros((2, num_kv_heads, stride)).unbind()
+    if clusters:
+        summarise[(clusters, num_kv_heads)](
+            keys,
+            begin,
+            means,
+            scales,
+            radii,
+            stride,
+            HEADS=num_kv_heads,
+            HEAD_DIM=head_dim,
+            SLACK=slack,
+            BLOCK_T=BLOCK_T,
+            BLOCK_D=power_of_two(head_dim),
+        )
+    return means, scales, radii
+
+
+def builds(shape: Shape) -> list[Build]:
+    """The copy of float16 pages, and the summaries."""
+    v_stride = ceil_div(shape.head_dim, 16) * 16
+    copied = {
+        **dict.fromkeys(("keys", "values"), "*fp16"),
+        **dict.fromkeys(("sources", "targets"), "*i32"),
+        "tokens": "i32",
+        **dict.fromkeys(("k_page_stride", "v_page_stride"), "i64"),
+    }
+    summed = {
+        "keys": "*fp32",
+        "begin": "*i32",
+        "means": "*i8",
+        "scales": "*fp32",
+        "radii": "*fp32",
+        "stride": "i32",
+    }
+    blocks = {"HEAD_DIM": shape.head_dim, "BLOCK_T": BLOCK_T, "BLOCK_D": power_of_two(shape.head_dim)}
+    return [
+        Build(
+            "kv_seal_copy",
+            copy_tokens,
+            copied,
+            {**blocks, "PAGE_SIZE": shape.page_size, "V_STRIDE": v_stride},
+            ("ceil(tokens / BLOCK_T)", "kv_heads", "1"),
+        ),
+        Build(
+            "kv_seal_summaries",
+            summarise,
+            summed,
+            {**blocks, "HEADS": shape.num_kv_heads, "SLACK": 1.0 + 2.0**-16},
+            ("clusters", "HEADS", "1"),
+        ),
+    ]

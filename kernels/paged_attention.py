@@ -1,0 +1,290 @@
+"""paged_attention in Triton: split over tokens (as in flash-decoding), then joined.
+
+::
+
+    attend_split  grid (blocks of rows, KV heads, splits)   one online softmax over a split's tokens, in tiles
+    join_splits   grid (rows, KV heads)                     the splits' partial results, in order
+
+A row is one query head of one position: row r of a KV head's group is position ``r // GROUP``, query head
+``r % GROUP``. Tokens come as ``slots`` int32 [lists, tokens], ``page * page_size + slot``: extents written
+out, 4 bytes beside the 256 of a token's K and V. So tiles are full however short the extents are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+
+from edgevid.kernels.build import Build, Shape, ceil_div, power_of_two
+
+BLOCK_T = 64
+MIN_SPLIT = 256
+"""Tokens per split at least, as the native kernel closes a partial result."""
+MAX_SPLITS = 64
+
+
+@triton.jit
+def attend_split(
+    q,
+    keys,
+    values,
+    slots,
+    part_max,
+    part_sum,
+    part_out,
+    rows,
+    tokens,
+    list_stride,
+    split_tokens,
+    k_page_stride,
+    v_page_stride,
+    scale,
+    HEADS: tl.constexpr,
+    GROUP: tl.constexpr,
+    HEAD_DIM: tl.constexpr,
+    PAGE_SIZE: tl.constexpr,
+    V_STRIDE: tl.constexpr,
+    VALUES: tl.constexpr,
+    PRECISION: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_T: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+):
+    head = tl.program_id(1)
+    split = tl.program_id(2)
+    r = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
+    position = r // GROUP
+    seen = tokens - rows // GROUP + 1 + position
+    d = tl.arange(0, BLOCK_D)
+    in_row = d < HEAD_DIM
+    q_at = ((position * HEADS + head) * GROUP + r % GROUP) * HEAD_DIM
+    query = tl.load(q + q_at[:, None] + d[None, :], mask=(r < rows)[:, None] & in_row[None, :], other=0.0)
+
+    largest = tl.full([BLOCK_R], float("-inf"), tl.float32)
+    total = tl.zeros([BLOCK_R], tl.float32)
+    out = tl.zeros([BLOCK_R, BLOCK_D], tl.float32)
+    first = split * split_tokens
+    last = tl.minimum(first + split_tokens, tokens)
+    for start in range(first, last, BLOCK_T):
+        t = start + tl.arange(0, BLOCK_T)
+        listed = t < last
+        slot = tl.load(slots + head * list_stride + t, mask=listed, other=0)
+        page = (slot // PAGE_SIZE).to(tl.int64)
+        inside = slot % PAGE_SIZE
+        k_at = page * k_page_stride + head * HEAD_DIM * PAGE_SIZE + inside
+        k_mask = in_row[:, None] & listed[None, :]
+        key = tl.load(keys + k_at[None, :] + d[:, None] * PAGE_SIZE, mask=k_mask, other=0.0).to(tl.float32)
+        visible = (t[None, :] < seen[:, None]) & listed[None, :]
+        scores = tl.where(visible, tl.dot(query, key, input_precision=PRECISION) * scale, float("-inf"))
+
+        highest = tl.maximum(largest, tl.max(scores, 1))
+        # A row that has seen nothing yet: exp(-inf - -inf) would be NaN.
+        base = tl.where(highest == float("-inf"), 0.0, highest)
+        kept = tl.exp(largest - base)
+        weights = tl.exp(scores - base[:, None])
+        largest = highest
+        total = total * kept + tl.sum(weights, 1)
+        if VALUES:
+            v_at = page * v_page_stride + (head * PAGE_SIZE + inside) * V_STRIDE
+            v_mask = listed[:, None] & in_row[None, :]
+            value = tl.load(values + v_at[:, None] + d[None, :], mask=v_mask, other=0.0).to(tl.float32)
+            out = out * kept[:, None]
+            # A weight of 0 hides a token only while its values are finite; 0 * NaN is NaN. The slow way is
+            # taken for tiles that hold such values alone.
+            if tl.sum(((value - value) != 0.0).to(tl.int32)) == 0:
+                out += tl.dot(weights, value, input_precision=PRECISION)
+            else:
+                for column in range(BLOCK_T):
+                    here = tl.arange(0, BLOCK_T) == column
+                    weight = tl.sum(tl.where(here[None, :], weights, 0.0), 1)
+                    one = tl.sum(tl.where(here[:, None], value, 0.0), 0)
+                    sees = tl.sum((here[None, :] & visible).to(tl.int32), 1) > 0
+                    out += tl.where(sees[:, None], weight[:, None] * one[None, :], 0.0)
+
+    part = (split * HEADS + head) * rows + r
+    tl.store(part_max + part, largest, mask=r < rows)
+    tl.store(part_sum + part, total, mask=r < rows)
+    if VALUES:
+        part_at = part.to(tl.int64) * HEAD_DIM
+        tl.store(part_out + part_at[:, None] + d[None, :], out, mask=(r < rows)[:, None] & in_row[None, :])
+
+
+@triton.jit
+def join_splits(
+    part_max,
+    part_sum,
+    part_out,
+    out,
+    mass_max,
+    mass_sum,
+    rows,
+    splits,
+    HEADS: tl.constexpr,
+    GROUP: tl.constexpr,
+    HEAD_DIM: tl.constexpr,
+    VALUES: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+):
+    r = tl.program_id(0)
+    head = tl.program_id(1)
+    d = tl.arange(0, BLOCK_D)
+    largest = tl.full([1], float("-inf"), tl.float32)
+    total = tl.zeros([1], tl.float32)
+    joined = tl.zeros([BLOCK_D], tl.float32)
+    one = tl.arange(0, 1)
+    for split in range(splits):
+        part = (split * HEADS + head) * rows + r
+        other = tl.load(part_max + part + one)
+        highest = tl.maximum(largest, other)
+        base = tl.where(highest == float("-inf"), 0.0, highest)
+        kept = tl.exp(largest - base)
+        added = tl.exp(other - base)
+        largest = highest
+        total = total * kept + tl.load(part_sum + part + one) * added
+        if VALUES:
+            at = part.to(tl.int64) * HEAD_DIM
+            joined = joined * kept + tl.load(part_out + at + d, mask=d < HEAD_DIM, other=0.0) * added
+    if VALUES:
+        at = (((r // GROUP) * HEADS + head) * GROUP + r % GROUP) * HEAD_DIM
+        tl.store(out + at + d, joined / total, mask=d < HEAD_DIM)
+    else:
+        tl.store(mass_max + head * rows + r + one, largest)
+        tl.store(mass_sum + head * rows + r + one, total)
+
+
+def attend(
+    q: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    slots: torch.Tensor,
+    *,
+    scale: float,
+    precision: str = "ieee",
+) -> torch.Tensor:
+    """``q`` float32 [m, num_q_heads, head_dim] over ``keys`` [pages, kv_heads, head_dim, page_size] and
+    ``values`` [pages, kv_heads, page_size, head_dim]; ``slots`` int32 [1 or kv_heads, tokens].
+
+    Args:
+        precision: of the products: ``ieee`` is float32; ``tf32x3`` runs on tensor cores, nearly as exact.
+    """
+    out = torch.empty_like(q)
+    _launch(q, keys, values, slots, scale, precision, out=out)
+    return out
+
+
+def mass(
+    q: torch.Tensor, keys: torch.Tensor, slots: torch.Tensor, *, scale: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``(max, sum)`` float32 [kv_heads, m, group]: the same attention without its values."""
+    heads = keys.shape[1]
+    shape = (heads, q.shape[0], q.shape[1] // heads)
+    largest, total = q.new_empty(shape), q.new_empty(shape)
+    _launch(q, keys, keys, slots, scale, "ieee", largest=largest, total=total)
+    return largest, total
+
+
+def _launch(
+    q: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    slots: torch.Tensor,
+    scale: float,
+    precision: str,
+    *,
+    out: torch.Tensor | None = None,
+    largest: torch.Tensor | None = None,
+    total: torch.Tensor | None = None,
+) -> None:
+    _, heads, head_dim, page_size = keys.shape
+    group = q.shape[1] // heads
+    rows, tokens = q.shape[0] * group, slots.shape[1]
+    split_tokens = MIN_SPLIT * max(1, ceil_div(tokens, MIN_SPLIT * MAX_SPLITS))
+    splits = ceil_div(tokens, split_tokens)
+    if rows == 0 or splits == 0:
+        return
+    block_r = min(64, power_of_two(rows))
+    block_d = power_of_two(head_dim)
+    part_max, part_sum = q.new_empty((2, splits, heads, rows)).unbind()
+    with_values = out is not None
+    part_out = q.new_empty((splits, heads, rows, head_dim)) if with_values else part_max
+    constants: dict[str, Any] = {"HEADS": heads, "GROUP": group, "HEAD_DIM": head_dim, "VALUES": with_values}
+    attend_split[(ceil_div(rows, block_r), heads, splits)](
+        q,
+        keys,
+        values,
+        slots,
+        part_max,
+        part_sum,
+        part_out,
+        rows,
+        tokens,
+        tokens if slots.shape[0] > 1 else 0,
+        split_tokens,
+        keys.stride(0),
+        values.stride(0),
+        scale,
+        **constants,
+        PAGE_SIZE=page_size,
+        V_STRIDE=values.shape[3],
+        PRECISION=precision,
+        BLOCK_R=block_r,
+        BLOCK_T=BLOCK_T,
+        BLOCK_D=block_d,
+    )
+    join_splits[(rows, heads)](
+        part_max,
+        part_sum,
+        part_out,
+        part_out if out is None else out,
+        part_max if largest is None else largest,
+        part_sum if total is None else total,
+        rows,
+        splits,
+        **constants,
+        BLOCK_D=block_d,
+    )
+
+
+def builds(shape: Shape) -> list[Build]:
+    """Decode (16 rows a block), frame (64 rows) and mass."""
+    common = {"HEADS": shape.num_kv_heads, "GROUP": shape.group, "HEAD_DIM": shape.head_dim}
+    block_d = power_of_two(shape.head_dim)
+    floats = ("q", "part_max", "part_sum", "part_out")
+    split_types = {
+        "q": "*fp32",
+        "keys": "*fp16",
+        "values": "*fp16",
+        "slots": "*i32",
+        **dict.fromkeys(("part_max", "part_sum", "part_out"), "*fp32"),
+        **dict.fromkeys(("rows", "tokens", "list_stride", "split_tokens"), "i32"),
+        **dict.fromkeys(("k_page_stride", "v_page_stride"), "i64"),
+        "scale": "fp32",
+    }
+    join_types = {
+        **dict.fromkeys((*floats[1:], "out", "mass_max", "mass_sum"), "*fp32"),
+        "rows": "i32",
+        "splits": "i32",
+    }
+    made = []
+    for name, with_values, block_r in (("decode", True, 16), ("frame", True, 64), ("mass", False, 64)):
+        constants = {
+            **common,
+            "PAGE_SIZE": shape.page_size,
+            "V_STRIDE": ceil_div(shape.head_dim, 16) * 16,
+            "VALUES": with_values,
+            "PRECISION": "ieee",
+            "BLOCK_R": block_r,
+            "BLOCK_T": BLOCK_T,
+            "BLOCK_D": block_d,
+        }
+        grid = ("ceil(rows / BLOCK_R)", "HEADS", "ceil(tokens / split_tokens)")
+        made.append(Build(f"paged_attention_{name}", attend_split, split_types, constants, grid))
+    for name, with_values in (("join", True), ("mass_join", False)):
+        constants = {**common, "VALUES": with_values, "BLOCK_D": block_d}
+        made.append(
+            Build(f"paged_attention_{name}", join_splits, join_types, constants, ("rows", "HEADS", "1"), 1)
+        )
+    return made

@@ -1,0 +1,101 @@
+"""hash_codes, cluster_assign, cluster_summaries, cluster_scores, select_mass in Triton, on the cases of the
+native kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgevid.ops.cluster_assign import cluster_assign
+from edgevid.ops.cluster_scores import cluster_scores
+from edgevid.ops.hash_codes import hash_codes
+from edgevid.ops.kv_seal import cluster_summaries
+from edgevid.ops.select_mass import select_mass
+from tests.ops.cases import EPS, ROWS, WIDTHS, normal
+from tests.ops.test_cluster_assign import NONE, stream
+from tests.ops.test_cluster_scores import CLUSTERS, HEAD_DIMS, runs
+from tests.ops.test_select_mass import SIZES, Case
+
+Call = Callable[..., Any]
+
+
+@pytest.mark.parametrize("dims", [*WIDTHS, 192, 193])
+def test_hash_codes(on_triton: Call, dims: int) -> None:
+    for n in ROWS[::2]:
+        args, options = (normal(n, n, dims) * 8, normal(99, dims)), {"seed": 7, "layer": 3}
+        got = on_triton(hash_codes, *args, **options, backend="triton")
+        assert np.array_equal(got, hash_codes(*args, **options, backend="numpy"))
+
+
+def test_hash_codes_of_hostile_keys(on_triton: Call) -> None:
+    keys = normal(0, 7, 40)
+    keys[0, 3], keys[1, 4], keys[2, 5] = np.nan, np.inf, -np.inf
+    keys[3] = 1e30
+    keys[4], keys[5], keys[6] = 0.5 / 256, 0.0, 1.5 / 256
+    args = (keys, np.zeros(40, np.float32))
+    got = on_triton(hash_codes, *args, seed=1, layer=0, backend="triton")
+    assert np.array_equal(got, hash_codes(*args, seed=1, layer=0, backend="numpy"))
+
+
+@pytest.mark.parametrize("n", [0, 1, 17, 65])
+@pytest.mark.parametrize("threshold", [0, 7, 33])
+@pytest.mark.parametrize("capacity", [1, 5, 1000])
+def test_cluster_assign(on_triton: Call, n: int, threshold: int, capacity: int) -> None:
+    options = {"threshold": threshold, "capacity": capacity}
+    codes, opened = stream(n), NONE
+    first, table = on_triton(cluster_assign, codes[: n // 2], opened, **options, backend="triton")
+    second, table = on_triton(cluster_assign, codes[n // 2 :], table, **options, backend="triton")
+    want_ids, want_table = cluster_assign(codes, **options, backend="numpy")
+    assert np.array_equal(np.concatenate([first, second]), want_ids)
+    assert np.array_equal(table, want_table)
+
+
+@pytest.mark.parametrize("clusters", CLUSTERS)
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+def test_summaries_and_scores(on_triton: Call, clusters: int, head_dim: int) -> None:
+    order, begin = runs(clusters, 50)
+    keys = (normal(1, 50, 2 * head_dim) + 2)[order]
+    got = on_triton(cluster_summaries, keys, begin, num_kv_heads=2, backend="triton")
+    want = cluster_summaries(keys, begin, num_kv_heads=2, backend="numpy")
+    assert np.abs(got.means.astype(int) - want.means).max() <= 1
+    assert (got.means != want.means).mean() < 0.01
+    assert np.allclose(got.scales, want.scales, rtol=50 * EPS, atol=0)
+    assert np.allclose(got.radii, want.radii, rtol=0.05, atol=1e-6)
+    q = normal(3, 7, head_dim)
+    args, options = (q, want.means[1], want.scales[1]), {"clusters": clusters, "scale": 0.125}
+    scores = on_triton(cluster_scores, *args, **options, backend="triton")
+    expected = cluster_scores(*args, **options, backend="numpy")
+    assert scores.shape == expected.shape
+    assert np.isneginf(scores[:, clusters:]).all()
+    sizes = np.abs(q).sum(axis=1, keepdims=True) * np.abs(expected[:, :clusters]).max(initial=1)
+    assert (np.abs(scores[:, :clusters] - expected[:, :clusters]) <= head_dim * EPS * sizes).all()
+
+
+@pytest.mark.parametrize(("rows", "clusters"), SIZES)
+@pytest.mark.parametrize("pooled", [True, False])
+@pytest.mark.parametrize("exact", [True, False])
+def test_select_mass(on_triton: Call, rows: int, clusters: int, pooled: bool, exact: bool) -> None:
+    case = Case.random(min(rows, 7), clusters)
+    for threshold, max_tokens in ((0.0, 0), (0.5, 100), (0.99, 0), (1.0, 100)):
+        options = {"threshold": threshold, "pooled": pooled, "exact": exact, "max_tokens": max_tokens}
+        got = on_triton(select_mass, *case, **options, backend="triton")
+        assert np.array_equal(got, case.select(**options, backend="numpy"))
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf])
+@pytest.mark.parametrize("pooled", [True, False])
+def test_a_row_that_cannot_be_judged_takes_everything(on_triton: Call, poison: float, pooled: bool) -> None:
+    case = Case.random(5, 40)
+    case.scores[2, 7] = poison
+    got = on_triton(select_mass, *case, threshold=0.5, pooled=pooled, max_tokens=10, backend="triton")
+    assert np.array_equal(got, case.counts > 0)
+
+
+def test_an_op_without_a_kernel_says_so(on_triton: Call) -> None:
+    from edgevid.ops.rms_norm import rms_norm
+
+    with pytest.raises(Exception, match="rms_norm has no Triton kernel"):
+        on_triton(rms_norm, normal(0, 1, 8), normal(1, 8), eps=1e-5, backend="triton")

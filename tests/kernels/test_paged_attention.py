@@ -1,0 +1,132 @@
+"""paged_attention, its mass, kv_append and the copy of kv_seal in Triton, on the native kernels' cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgevid.ops.dequantize import Floats
+from edgevid.ops.paged_attention import Extent, KvCache
+from tests.ops.cases import AttentionCase, attention_cases, normal, paged_extents, scattered_extents
+from tests.ops.test_paged_attention import BOUND, Filled
+
+Call = Callable[..., Any]
+SHAPE: dict[str, Any] = {"num_pages": 4, "page_size": 16, "num_kv_heads": 2, "head_dim": 7}
+
+
+def attend(case: AttentionCase, *, backend: str, **options: Any) -> Floats:
+    """A case's attention; runs in the interpreter's process too."""
+    return Filled(case, backend=backend, **options).attend()
+
+
+CASES = [
+    pytest.param(case, id=case.name(), marks=pytest.mark.soak if i % 3 else ())
+    for i, case in enumerate(attention_cases())
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_equals_reference(on_triton: Call, case: AttentionCase) -> None:
+    got = on_triton(attend, case, backend="triton")
+    assert np.abs(got - attend(case, backend="numpy")).max() <= BOUND
+
+
+@pytest.mark.parametrize("case", [AttentionCase(70, 2, 32, 1, 2, 65), AttentionCase(250, 9, 16, 1, 3, 64)])
+def test_equals_reference_in_float32(on_triton: Call, case: AttentionCase) -> None:
+    got = on_triton(attend, case, backend="triton", f32=True)
+    assert np.abs(got - attend(case, backend="numpy", f32=True)).max() <= BOUND
+
+
+def mass(case: AttentionCase, *, backend: str) -> tuple[Floats, Floats]:
+    filled = Filled(case, backend=backend)
+    return filled.cache.mass(filled.q, filled.extents, scale=filled.scale)
+
+
+@pytest.mark.parametrize("case", list(attention_cases())[::8], ids=AttentionCase.name)
+def test_mass_equals_reference(on_triton: Call, case: AttentionCase) -> None:
+    got_max, got_sum = on_triton(mass, case, backend="triton")
+    want_max, want_sum = mass(case, backend="numpy")
+    assert got_max.shape == want_max.shape
+    assert np.abs(got_max - want_max).max() <= BOUND
+    assert (np.abs(got_sum - want_sum) <= 1e-4 * want_sum).all()
+
+
+def attend_retrieved(*, backend: str, lengths: tuple[int, ...]) -> Floats:
+    """Every KV head sees sinks, a selection of its own, and what is recent."""
+    case = AttentionCase(300, 2, 32, 3, 2, 64)
+    filled = Filled(case, extents=paged_extents(case.tokens, page_size=32), backend=backend)
+    sinks, recent = [Extent(0, 0, 4)], [Extent(8, 20, 12), Extent(9, 0, case.tokens - 288)]
+    lists = [
+        sinks + scattered_extents(length, num_pages=8, page_size=32, seed=h) + recent
+        for h, length in enumerate(lengths)
+    ]
+    return filled.cache.attend(filled.q, lists, scale=filled.scale)
+
+
+@pytest.mark.parametrize("lengths", [(100, 100, 100), (0, 40, 200)], ids=["one length", "each its own"])
+def test_each_kv_head_may_see_its_own_tokens(on_triton: Call, lengths: tuple[int, ...]) -> None:
+    lengths = tuple(max(1, length) for length in lengths)
+    got = on_triton(attend_retrieved, backend="triton", lengths=lengths)
+    assert np.abs(got - attend_retrieved(backend="numpy", lengths=lengths)).max() <= BOUND
+
+
+def attend_poisoned(poison: float | None, *, keys: bool) -> Floats:
+    """A token in the middle of the new rows holds a value that is no number."""
+    case = AttentionCase(100, 12, 64, 1, 3, 64)
+    filled = Filled(case, extents=paged_extents(case.tokens, page_size=64), backend="triton")
+    if poison is not None:
+        bad = np.full((1, 1, 64), poison, np.float32)
+        filled.cache.append(bad if keys else filled.k[105:106], bad, [Extent(1, 105 - 64, 1)])
+    return filled.attend()
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf])
+@pytest.mark.parametrize("keys", [True, False], ids=["keys and values", "values"])
+def test_tokens_a_row_does_not_see_cannot_touch_it(on_triton: Call, poison: float, keys: bool) -> None:
+    clean, got = (on_triton(attend_poisoned, p, keys=keys) for p in (None, poison))
+    assert np.abs(got[:5] - clean[:5]).max() <= BOUND
+    if keys or np.isnan(poison):
+        assert np.isnan(got[5:]).all()
+    else:
+        assert np.isposinf(got[5:]).all()
+
+
+def stored(*, backend: str, sealed: bool) -> Floats:
+    """Values that do not fit float16, appended, perhaps sealed, and read back one by one."""
+    cache = KvCache(backend=backend, **SHAPE)  # type: ignore[arg-type]
+    k, v = normal(1, 5, 2, 7), normal(2, 5, 2, 7) * 40000
+    slots = [Extent(2, 14, 2), Extent(0, 1, 3)]
+    cache.append(k, v, slots)
+    if sealed:
+        target = [Extent(3, 0, 4), Extent(1, 2, 1)]
+        cache.seal(slots, np.array([3, 0, 4, 2, 1], np.int32), target)
+        slots = target
+    each = [Extent(page, first + i, 1) for page, first, count in slots for i in range(count)]
+    return np.concatenate([cache.attend(k[:1], [[one]], scale=1.0) for one in each])
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_tokens_are_stored_bit_for_bit(on_triton: Call, sealed: bool) -> None:
+    want = stored(backend="numpy", sealed=sealed)
+    assert np.isinf(want).any()
+    assert np.array_equal(on_triton(stored, backend="triton", sealed=sealed), want)
+
+
+def refuse(name: str) -> None:
+    cache = KvCache(backend="triton", **SHAPE)
+    row = normal(0, 1, 2, 7)
+    {
+        "leaves": lambda: cache.append(row, row, [Extent(0, 16, 1)]),
+        "differ in number": lambda: cache.append(row, row, [Extent(0, 0, 2)]),
+        "fewer tokens": lambda: cache.attend(row, [[Extent(0, 0, 0)]], scale=1.0),
+        "permutation": lambda: cache.seal([Extent(0, 0, 1)], np.array([1], np.int32), [Extent(1, 0, 1)]),
+    }[name]()
+
+
+@pytest.mark.parametrize("name", ["leaves", "differ in number", "fewer tokens", "permutation"])
+def test_wrong_arguments_are_refused(on_triton: Call, name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        on_triton(refuse, name)
