@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _WAITING = 256  # events that wait for the reader before the watching of files waits too
 _STOP_S = 2.5
+_WAKE_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Several:
         running = len(threads)
         try:
             while running:
-                job, thing = self._inbox.get()
+                job, thing = self._next()
                 if thing is _ENDED:
                     running -= 1
                 elif job is not None and isinstance(thing, BaseException):
@@ -89,6 +90,12 @@ class Several:
     def post(self, thing: Any) -> None:
         """Put something into the loop; waits while the loop is far behind, and gives up when it has ended."""
         self._put(None, thing)
+
+    def _next(self) -> tuple[Job | None, Any]:
+        # A signal may be taken by another thread; Python acts on it when the main thread next wakes up.
+        while True:
+            with suppress(queue.Empty):
+                return self._inbox.get(timeout=_WAKE_S)
 
     def _watch(self, job: Job, watching: Generator[Event, None, None]) -> None:
         try:
