@@ -48,7 +48,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Frames looked at per second.",
 )
 @click.option(
-    "--threads", default=0, type=click.IntRange(min=0), help="CPU threads of one session; 0 = all cores."
+    "--threads",
+    default=0,
+    type=click.IntRange(min=0),
+    help="CPU threads of all sessions together; 0 = all cores.",
 )
 @click.option("--token-file", type=_FILE, help="File with the token clients must show; else $EDGEVID_TOKEN.")
 @click.option(

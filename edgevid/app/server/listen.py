@@ -118,14 +118,15 @@ class Listener(uvicorn.Server):
         self.interrupted = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=[self._bind()])
         await self._service.watch_own()
+        await super().startup(sockets=[self._bind()])
         self._on_ready(self.servers[0].sockets[0].getsockname()[1])
 
     def _bind(self) -> socket.socket:
         host, port = self.config.host, self.config.port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # Named as TCP, for asyncio sends small answers at once only on sockets it knows to be that.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((host, port))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -131,15 +131,34 @@ class _Moment:
             events.add_metric([session.id], session.journal.written)
         yield frames
         yield events
-        yield from _stages({session.id: session.stats() for session in sessions})
+        stats = {session.id: session.stats() for session in sessions}
+        yield from _stages(stats)
+        yield from _channels(stats)
 
 
-def _stages(stats: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+def _stages(stats: Mapping[str, dict[str, Any]]) -> Iterator[Metric]:
     """Latencies of the stages of every session, as quantiles of their newest runs."""
-    names = ["session", "stage"]
-    seconds = GaugeMetricFamily("edgevid_stage_seconds", "Time a stage takes", labels=[*names, "quantile"])
+    names = ["session", "stage", "quantile"]
+    seconds = GaugeMetricFamily("edgevid_stage_seconds", "Time a stage takes", labels=names)
     for session, line in stats.items():
         for stage, times in line.get("stages", {}).items():
             seconds.add_metric([session, stage, "0.5"], times["p50_ms"] / 1e3)
             seconds.add_metric([session, stage, "0.95"], times["p95_ms"] / 1e3)
     yield seconds
+
+
+def _channels(stats: Mapping[str, dict[str, Any]]) -> Iterator[Metric]:
+    """What waits between the stages, what was dropped there, and how old it was when it left."""
+    names = ["session", "channel"]
+    entered = CounterMetricFamily("edgevid_channel_entered", "Messages that came in", labels=names)
+    dropped = CounterMetricFamily("edgevid_channel_dropped", "Messages dropped", labels=names)
+    depth = GaugeMetricFamily("edgevid_channel_depth", "Messages that wait", labels=names)
+    age = GaugeMetricFamily("edgevid_channel_age_seconds", "Age when leaving", labels=[*names, "quantile"])
+    for session, line in stats.items():
+        for channel, counts in line.get("channels", {}).items():
+            entered.add_metric([session, channel], counts["entered"])
+            dropped.add_metric([session, channel], counts["dropped"])
+            depth.add_metric([session, channel], counts["depth"])
+            age.add_metric([session, channel, "0.5"], counts["age_p50_ms"] / 1e3)
+            age.add_metric([session, channel, "0.99"], counts["age_p99_ms"] / 1e3)
+    yield from (entered, dropped, depth, age)

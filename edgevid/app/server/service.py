@@ -31,12 +31,15 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         from edgevid.models.store import ModelStore
+        from edgevid.runtime import CpuBudget
         from edgevid.stream.answer.answerer import Answerer
 
         self.settings = settings
         self.limits = settings.limits
         self.store = ModelStore()
         self.sources = Sources(settings.roots, allow_live=settings.allow_live, trusted=settings.sources)
+        self.budget = CpuBudget(cores=settings.threads or None)
+        threads = self.budget.threads("soft")
         self.memory = Memory(settings.memory)
         self.lanes = {
             "open": Lane("open", workers=2, waiting=8),
@@ -48,16 +51,14 @@ class Service:
         self.sessions = Sessions(
             memory=self.memory,
             store=self.store,
-            threads=settings.threads,
+            budget=self.budget,
             limits=self.limits,
             lane=self.lanes["open"],
         )
         self._answerer = Answerer(self.memory, store=self.store)
-        self.pictures = PictureDesk(self.store, threads=settings.threads)
+        self.pictures = PictureDesk(self.store, threads=threads)
         self.decoder = (
-            DecoderChat.load(
-                settings.llm, store=self.store, threads=settings.threads, lane=self.lanes["chat"]
-            )
+            DecoderChat.load(settings.llm, store=self.store, threads=threads, lane=self.lanes["chat"])
             if settings.llm is not None
             else None
         )
@@ -73,7 +74,8 @@ class Service:
         """Begin to watch what was named on the command line."""
         for name in self.settings.sources:
             live = name.startswith(("rtsp:", "rtsps:", "/dev/video"))
-            await self.sessions.start(Plan(Allowed(name, name, live=live), fps=self.settings.fps))
+            plan = Plan(Allowed(name, name, live), fps=self.settings.fps, live=live)
+            await self.sessions.start(plan)
 
     async def allowed(self, name: str) -> Allowed:
         """The source a client named; ``sample`` is the composed sample, made when it is first wanted."""

@@ -6,19 +6,21 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgevid.app.server.journal import Journal
 from edgevid.app.server.sources import Allowed
-from edgevid.core.errors import EdgevidError, UsageError
-from edgevid.core.nouns import Frame, Kind
+from edgevid.core.errors import EdgevidError
+from edgevid.core.nouns import Frame, Kind, Observation
 from edgevid.memory.memory import Memory
 from edgevid.stream.session import StreamSession
 
 if TYPE_CHECKING:
     from edgevid.media.source import Source
     from edgevid.models.store import ModelStore
+    from edgevid.runtime import CpuBudget
 
 State = Literal["loading", "watching", "done", "stopped", "failed"]
 
@@ -34,6 +36,7 @@ class Plan:
         fps: frames looked at per second.
         channels: kinds to watch for; None = all that can be had.
         start_s, end_s: part of the source.
+        live: the newest frame wins.
         label: the client's name for it.
     """
 
@@ -42,7 +45,16 @@ class Plan:
     channels: tuple[Kind, ...] | None = None
     start_s: float = 0.0
     end_s: float | None = None
+    live: bool = False
     label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The newest frame that was looked at, and what was seen in it."""
+
+    frame: Frame
+    seen: tuple[Observation, ...]
 
 
 class ServedSession:
@@ -56,9 +68,10 @@ class ServedSession:
         self.video_id: int | None = None
         self.began_s = time.time()
         self.journal = Journal(events)
-        self.frame: Frame | None = None
+        self.shown: Shown | None = None
         self.frames = 0
         self._opened = opened
+        self._beginning = threading.Lock()
         self._stopping = threading.Event()
         self._stats: dict[str, Any] = {}
         self._stream: StreamSession | None = None
@@ -70,9 +83,9 @@ class ServedSession:
         """Whether it loads or watches."""
         return self.state in ("loading", "watching")
 
-    def start(self, *, memory: Memory, store: ModelStore, threads: int) -> None:
+    def start(self, *, memory: Memory, store: ModelStore, budget: CpuBudget) -> None:
         """Begin; the thread opens models first."""
-        self._options = {"memory": memory, "store": store, "threads": threads}
+        self._options = {"memory": memory, "store": store, "budget": budget}
         self._thread.start()
 
     def stop(self) -> None:
@@ -98,7 +111,7 @@ class ServedSession:
             "state": self.state,
             "source": self.plan.source.shown,
             "label": self.plan.label,
-            "live": self.plan.source.live,
+            "live": self.plan.live,
             "fps": self.plan.fps,
             "video_id": self.video_id,
             "frames": self.frames,
@@ -124,11 +137,13 @@ class ServedSession:
 
     def _watch(self) -> None:
         plan = self.plan
-        with StreamSession(channels=plan.channels, fps=plan.fps, **self._options) as stream:
+        with StreamSession(channels=plan.channels, fps=plan.fps, label=plan.label, **self._options) as stream:
             self._stream = stream
             if self._stopping.is_set():
                 return
-            events = stream.watch(self._opened, start_s=plan.start_s, end_s=plan.end_s, on_frame=self._see)
+            events = stream.watch(
+                self._opened, start_s=plan.start_s, end_s=plan.end_s, live=plan.live, on_seen=self._see
+            )
             try:
                 for event in events:
                     self._begin()
@@ -137,17 +152,15 @@ class ServedSession:
             finally:
                 self._stats, self._stream = stream.stats(), None
 
-    def _see(self, frame: Frame) -> None:
+    def _see(self, frame: Frame, seen: Sequence[Observation]) -> None:
         self._begin()
-        self.frame = frame
+        self.shown = Shown(frame, tuple(o for o in seen if o.kind != "faint"))
         self.frames += 1
 
     def _begin(self) -> None:
-        """Once the first frame or event shows that the video has its row in memory."""
-        if self.state == "loading" and self._stream is not None:
-            try:
+        """Once the first frame or event shows that the video has its row in memory; from any thread."""
+        with self._beginning:
+            if self.state == "loading" and self._stream is not None and self._stream.watched:
                 self.video_id = self._stream.video_id
-            except UsageError:
-                return
-            self.state = "watching"
-            self.journal.append("state", self.to_json())
+                self.state = "watching"
+                self.journal.append("state", self.to_json())

@@ -14,6 +14,7 @@ from edgevid.memory.memory import Memory
 
 if TYPE_CHECKING:
     from edgevid.models.store import ModelStore
+    from edgevid.runtime import CpuBudget
 
 
 class Sessions:
@@ -21,16 +22,16 @@ class Sessions:
 
     Args:
         memory: shared by all sessions.
-        threads: CPU threads of each; 0 = all cores.
+        budget: the cores they share.
         lane: where sources are opened.
     """
 
     def __init__(
-        self, *, memory: Memory, store: ModelStore, threads: int, limits: HttpLimits, lane: Lane
+        self, *, memory: Memory, store: ModelStore, budget: CpuBudget, limits: HttpLimits, lane: Lane
     ) -> None:
         self._memory = memory
         self._store = store
-        self._threads = threads
+        self._budget = budget
         self._limits = limits
         self._lane = lane
         self._listed: dict[str, ServedSession] = {}
@@ -70,7 +71,7 @@ class Sessions:
             self._opening -= 1
         self._listed[session.id] = session
         self._forget_oldest()
-        session.start(memory=self._memory, store=self._store, threads=self._threads)
+        session.start(memory=self._memory, store=self._store, budget=self._budget)
         return session
 
     def drop(self, session_id: str) -> None:

@@ -14,10 +14,10 @@ from edgevid.app.server.fields import Fields, json_body
 from edgevid.app.server.preview import encode_jpeg, with_boxes
 from edgevid.app.server.requests import answered, kinds_of, public, question_of, service_of, streaming
 from edgevid.app.server.service import Service
-from edgevid.app.server.session import Plan, ServedSession
+from edgevid.app.server.session import Plan, ServedSession, Shown
 from edgevid.core.nouns import KINDS
 
-_FIELDS = ("source", "fps", "channels", "start_s", "end_s", "label")
+_FIELDS = ("source", "fps", "channels", "start_s", "end_s", "live", "label")
 _MOST_S = 366 * 86400.0
 
 
@@ -81,27 +81,20 @@ async def frame(request: Request) -> Response:
     overlay = request.query_params.get("overlay", "0")
     if overlay not in ("0", "1"):
         raise bad_request("overlay must be 0 or 1", param="overlay")
-    shown = session.frame
+    shown = session.shown
     if shown is None:
         return Response(status_code=204)
-    tag = f'"{session.id}-{shown.pts_ns}-{overlay}"'
-    headers = {"etag": tag, "x-edgevid-time": f"{shown.pts_ns / 1e9:.3f}"}
+    tag = f'"{session.id}-{shown.frame.pts_ns}-{overlay}"'
+    headers = {"etag": tag, "x-edgevid-time": f"{shown.frame.pts_ns / 1e9:.3f}"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
-    jpeg = await service.run("look", partial(_jpeg, service, session, overlay == "1"))
+    jpeg = await service.run("look", partial(_jpeg, shown, overlay == "1"))
     return Response(jpeg, media_type="image/jpeg", headers=headers)
 
 
-def _jpeg(service: Service, session: ServedSession, overlay: bool) -> bytes:
-    frame = session.frame
-    assert frame is not None
-    image = frame.image
-    if overlay and session.video_id is not None:
-        rows = service.memory.rows(
-            session.video_id, kinds=("object", "text"), start_ns=frame.pts_ns, end_ns=frame.pts_ns
-        )
-        image = with_boxes(image, [row.observation for row in rows])
-    return encode_jpeg(image)
+def _jpeg(shown: Shown, overlay: bool) -> bytes:
+    image = shown.frame.image
+    return encode_jpeg(with_boxes(image, shown.seen) if overlay else image)
 
 
 async def _plan(fields: Fields, service: Service) -> Plan:
@@ -111,12 +104,15 @@ async def _plan(fields: Fields, service: Service) -> Plan:
     end_s = fields.number("end_s", _MOST_S, low=0, high=_MOST_S) if "end_s" in fields else None
     if end_s is not None and end_s <= start_s:
         raise bad_request("end_s must be after start_s", param="end_s")
+    live = fields.flag("live")
+    source = await service.allowed(fields.text("source"))
     return Plan(
-        source=await service.allowed(fields.text("source")),
+        source=source,
         fps=fields.number("fps", service.settings.fps, low=0.01, high=60),
         channels=kinds_of(channels, param="channels") if channels else None,
         start_s=start_s,
         end_s=end_s,
+        live=live or source.live,
         label=fields.text("label", most=100) if "label" in fields else None,
     )
 

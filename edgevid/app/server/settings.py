@@ -65,7 +65,7 @@ class Settings:
         llm: "demo", a GGUF file, or None.
         sources: watched from the start.
         fps: default rate of looking.
-        threads: CPU threads of one session; 0 = all cores.
+        threads: cores that all sessions share; 0 = all.
     """
 
     host: str = "127.0.0.1"
