@@ -1,7 +1,7 @@
 """``edgevid bench answers``: question sets over real clips, scored by program.
 
 Each clip is watched once with every channel, then all its questions are asked. The sets were written from the
-videos alone (``questions/README.md``); ``dev`` may be tuned on, those in ``HELD_OUT`` may not.
+videos alone (``questions/README.md``); those in ``DEV`` may be tuned on, those in ``HELD_OUT`` may not.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from edgevid.core.errors import MissingPartError
 from edgevid.core.nouns import Answer
 
 GOAL = 0.80
-HELD_OUT = ("heldout", "heldout_2")
+DEV = ("dev", "dev_2")
+HELD_OUT = ("heldout",)
 _METHOD = (
-    "watch at 1 frame/s with all channels, then ask; structured answerer; scored by answer_scoring.py on {n}"
+    "watch at 2 frames/s with all channels, then ask; structured answerer; scored by answer_scoring.py on {n}"
     " questions over {clips} clips; times count as invented when no cited span begins or ends there"
 )
 
@@ -45,7 +46,7 @@ class Outcome:
 
 
 def load_questions(part: str) -> dict[str, Any]:
-    """The question set ``dev`` or one of ``HELD_OUT``: ``{"clips": {...}, "questions": [...]}``."""
+    """One of ``DEV`` or ``HELD_OUT``: ``{"clips": {...}, "questions": [...]}``."""
     text = resources.files("edgevid.bench").joinpath("questions", f"{part}.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
@@ -102,16 +103,16 @@ def rows(
     Args:
         data: folder with the clips; None gives one row that says they are missing.
         llm: score this model's checked drafts ("demo" or a GGUF path) over the structured answers.
-        quick: the dev set only.
-        on_wrong: called with every wrong answer of the dev set; those of the held-out sets stay unread.
+        quick: the first dev set only.
+        on_wrong: called with every wrong answer of the dev sets; those of the held-out sets stay unread.
     """
     if data is None:
         reason = "no clips: set EDGEVID_TEST_DATA to the folder with MANIFEST.tsv"
         yield Row("answers right, held-out", None, "share", GOAL, None, reason)
         return
-    for part in ("dev",) if quick else ("dev", *HELD_OUT):
+    for part in DEV[:1] if quick else (*DEV, *HELD_OUT):
         outcome = run_set(part, data, llm=llm)
-        if on_wrong is not None and part == "dev":
+        if on_wrong is not None and part in DEV:
             for wrong in outcome.wrong:
                 on_wrong(wrong)
         method = _METHOD.format(n=outcome.asked, clips=outcome.clips)
@@ -125,7 +126,7 @@ def rows(
             yield Row(f"answers right, {part}, {family}", round(right / asked, 4), "share", None, None, tally)
         yield Row(f"invented times, {part}", outcome.invented, "times", 0, outcome.invented == 0, method)
         speed = outcome.media_s / outcome.watch_s
-        how = "all channels, 1 frame/s, presentation time over wall time, opening files included"
+        how = "all channels, 2 frames/s, presentation time over wall time, opening files included"
         yield Row(f"watching speed, {part}", round(speed, 2), "x real time", 1.0, speed >= 1.0, how)
 
 
