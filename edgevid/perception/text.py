@@ -128,15 +128,16 @@ def _continues(line: Box, word: Box, aspect: float) -> bool:
 class TextChannel:
     """Reads each sampled frame; a frame that looks like the one before is not read again.
 
-    Kept are lines with a mean character probability from ``sure`` on and at least two letters or digits.
+    Kept are lines with a mean character probability from ``sure`` on and at least two letters or digits;
+    from ``likely`` on, lines of four or more are ``faint`` observations.
     """
 
     kind: Kind = "text"
     model_id = PACK
 
-    def __init__(self, reader: TextReader, *, sure: float = 0.85) -> None:
+    def __init__(self, reader: TextReader, *, sure: float = 0.85, likely: float = 0.6) -> None:
         self._reader = reader
-        self._sure = sure
+        self._sure, self._likely = sure, likely
         self._look: npt.NDArray[np.int16] | None = None
         self._lines: list[Line] = []
 
@@ -149,13 +150,20 @@ class TextChannel:
         look = resize(frame.image, 72, 128).astype(np.int16)
         if self._look is None or _changed(self._look, look):
             self._look = look
-            self._lines = [line for line in self._reader(frame.image) if self._believable(line)]
+            self._lines = [line for line in self._reader(frame.image) if self._kind(line) is not None]
         span = TimeSpan(frame.pts_ns, frame.pts_ns + period_ns)
         blank = Observation("text", "", span, 0.0, model_id=PACK, wall_ns=frame.wall_ns)
-        return [replace(blank, label=line.text, score=line.score, boxes=(line.box,)) for line in self._lines]
+        return [
+            replace(blank, kind=kind, label=line.text, score=line.score, boxes=(line.box,))
+            for line in self._lines
+            if (kind := self._kind(line)) is not None
+        ]
 
-    def _believable(self, line: Line) -> bool:
-        return line.score >= self._sure and sum(c.isalnum() for c in line.text) >= 2
+    def _kind(self, line: Line) -> Kind | None:
+        letters = sum(c.isalnum() for c in line.text)
+        if line.score >= self._sure:
+            return "text" if letters >= 2 else None
+        return "faint" if line.score >= self._likely and letters >= 4 else None
 
 
 def _changed(old: npt.NDArray[np.int16], new: npt.NDArray[np.int16]) -> bool:

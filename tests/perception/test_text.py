@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgevid.core.nouns import Box, Frame
+from edgevid.core.nouns import Box, Frame, Kind
 from edgevid.media import draw
 from edgevid.media.source import open_source
 from edgevid.models.store import ModelStore
@@ -89,8 +89,8 @@ class Counting:
         return self.lines
 
 
-def observe(channel: TextChannel, image: Picture, at_ns: int = 0) -> list[str]:
-    return [o.label for o in channel.observe(Frame(image, at_ns, 0), period_ns=10)]
+def observe(channel: TextChannel, image: Picture, at_ns: int = 0, *, kind: Kind = "text") -> list[str]:
+    return [o.label for o in channel.observe(Frame(image, at_ns, 0), period_ns=10) if o.kind == kind]
 
 
 def say(text: str, score: float = 0.95) -> Line:
@@ -98,8 +98,18 @@ def say(text: str, score: float = 0.95) -> Line:
 
 
 def test_only_believable_lines_are_kept() -> None:
-    reader = Counting(say("EXIT"), say("42"), say("X"), say("--"), say("doubtful", 0.8), say("止直有", 0.5))
-    assert observe(TextChannel(reader), np.zeros((90, 160, 3), np.uint8)) == ["EXIT", "42"]
+    lines = (
+        say("EXIT"),
+        say("42"),
+        say("X"),
+        say("--"),
+        say("doubtful", 0.8),
+        say("abc", 0.8),
+        say("dark", 0.5),
+    )
+    black = np.zeros((90, 160, 3), np.uint8)
+    assert observe(TextChannel(Counting(*lines)), black) == ["EXIT", "42"]
+    assert observe(TextChannel(Counting(*lines)), black, kind="faint") == ["doubtful"]
 
 
 def test_rows_span_the_period_and_carry_box_and_clock() -> None:

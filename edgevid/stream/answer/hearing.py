@@ -63,6 +63,12 @@ def written(query: Query, watched: Watched) -> Reply:
     if not watched.watched_for("text"):
         return Reply("I did not watch for text.", (), "written")
     rows = watched.of("text")
+    if not rows and (weak := lookup.read_alike(watched.faint_text)):
+        spans = lookup.join(weak)
+        best = max(weak, key=lambda row: row.observation.score).observation.label
+        asked = query.phrase is None or speech.resembles(best, query.phrase)
+        if asked:
+            return Reply(f'Faintly I read "{best}", {phrasing.intervals(spans)}.', spans, "written")
     if not rows:
         return Reply("No text was detected on screen.", (), "written")
     if query.phrase:

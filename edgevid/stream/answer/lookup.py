@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from itertools import pairwise
 
 from edgevid.core.nouns import NS_PER_S, Evidence, Kind, TimeSpan
@@ -15,6 +16,7 @@ _JOIN_NS = 3 * NS_PER_S // 2  # gaps up to this are a detector's blink, not an a
 _TOUCH_NS = NS_PER_S // 4
 _CLASS_FLOOR = 0.35  # frame classes below this are guesses
 _VISUAL: tuple[Kind, ...] = ("object", "class")
+_READ_ALIKE = 0.6
 _FAINT_SCORE = 0.25
 _FAINT_NS = NS_PER_S  # two looks at the default rate
 # Of what the detector sees weakly but steadily these are mostly there; small things seldom are
@@ -133,6 +135,21 @@ def gaps(spans: Sequence[Evidence], end_ns: int) -> tuple[Evidence, ...]:
     """The time in ``[0, end_ns]`` that no span covers; spans in order, apart."""
     edges = [0, *(t for e in spans for t in (e.span.start_ns, e.span.end_ns)), end_ns]
     return tuple(Evidence(TimeSpan(a, b), ()) for a, b in list(pairwise(edges))[::2] if b > a)
+
+
+def read_alike(lines: Sequence[Row]) -> tuple[Row, ...]:
+    """Of weakly read lines the most that read much the same, at least two: what is read twice is there."""
+    best: tuple[Row, ...] = ()
+    for line in lines:
+        alike = tuple(
+            row for row in lines if _likeness(line.observation.label, row.observation.label) >= _READ_ALIKE
+        )
+        best = max(best, alike, key=len)
+    return best if len(best) > 1 else ()
+
+
+def _likeness(a: str, b: str) -> float:
+    return SequenceMatcher(None, a.lower(), b.lower()).ratio()
 
 
 def commonest(rows: Iterable[Row]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 from edgevid.core.nouns import Evidence, TimeSpan
 from edgevid.memory.memory import Row
@@ -12,6 +13,7 @@ from edgevid.stream.answer.phrases import alternatives
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.spoken import Place, places, resembling
 
+_RESEMBLES = 0.6
 _SHOWN = 3  # quotes in one answer
 _FEW = 5  # words given when a question asks for "the first words"
 _BESIDE = 12  # words given before or after a phrase
@@ -37,6 +39,11 @@ def phrase(query: Query, rows: Sequence[Row], where: str) -> Reply:
     quotes = [f'"{place.sentence}" {_moment(place)}' for place in chosen]
     yes = "Yes: " if query.wants == "presence" else ""
     return Reply(f"{yes}{phrasing.conjunction(quotes)}.", spans, where)
+
+
+def resembles(text: str, phrase: str) -> bool:
+    """Whether a weakly read text may be the phrase asked for."""
+    return SequenceMatcher(None, text.lower(), phrase.lower()).ratio() >= _RESEMBLES
 
 
 def beside(query: Query, rows: Sequence[Row], *, after: bool) -> Reply | None:

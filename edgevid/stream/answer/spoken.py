@@ -33,6 +33,7 @@ _SOUND_ALIKE = {
 _SOUND_ALIKE |= {"too": "two", "to": "two", "for": "four", "writ": "right", "knew": "new", "hear": "here"}
 _SOUND_ALIKE |= dict(zip("0 1 2 3 4 5 6 7 8 9 10".split(), _DIGITS.split(), strict=True))
 _SENTENCES = re.compile(r"(?<=[a-z][.!?]) +")  # "Mr. X" and "J. three" go on
+_GLUED = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])(?!st\b|nd\b|rd\b|th\b|s\b)")
 _SMALL = frozenset("a an the of to in on at and or is are be was were it that this".split())
 
 
@@ -63,15 +64,20 @@ class Place:
         """The sentence of the row that holds the phrase."""
         end = 0
         for sentence in _SENTENCES.split(self.row.observation.label):
-            end += len(stems(sentence))
+            end += len(_words(sentence))
             if self.last < end:
-                return sentence if self.first >= end - len(stems(sentence)) else self.row.observation.label
+                return sentence if self.first >= end - len(_words(sentence)) else self.row.observation.label
         return self.row.observation.label
 
     @property
     def is_estimated(self) -> bool:
         """Whether the time is worked out from the place among the letters."""
         return self.evidence.span != self.row.observation.span
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Words as spoken, singular: "J3" is two."""
+    return tuple(stems(_GLUED.sub(" ", text)))
 
 
 def places(rows: Sequence[Row], phrase: str) -> list[Place]:
@@ -81,7 +87,7 @@ def places(rows: Sequence[Row], phrase: str) -> list[Place]:
         return []
     exact, loose = [], []
     for row in rows:
-        words = tuple(stems(row.observation.label))
+        words = _words(row.observation.label)
         have = [root(word) for word in words]
         runs = [i for i in range(len(have) - len(wanted) + 1) if _alike(have[i : i + len(wanted)], wanted)]
         exact += [Place(row, i, i + len(wanted) - 1, words) for i in runs]
@@ -103,7 +109,7 @@ def _sounding(rows: Sequence[Row], wanted: list[str]) -> list[Place]:
         return []
     found = []
     for row in rows:
-        words = tuple(stems(row.observation.label))
+        words = _words(row.observation.label)
         have = [root(word) for word in words]
         for i in range(len(have) - len(wanted) + 1):
             likeness = SequenceMatcher(None, letters, "".join(have[i : i + len(wanted)])).ratio()
@@ -145,7 +151,7 @@ def resembling(rows: Sequence[Row], phrase: str) -> list[Place]:
     best: list[Place] = []
     most = 0
     for row in rows:
-        words = tuple(stems(row.observation.label))
+        words = _words(row.observation.label)
         have = [root(word) for word in words]
         at = [i for i, own in enumerate(have) if any(_alike([own], [word]) for word in content)]
         hits = len({have[i] for i in at})

@@ -7,29 +7,43 @@ from dataclasses import dataclass, replace
 
 from edgevid.core.nouns import KINDS, Kind, TimeSpan
 from edgevid.memory.memory import Memory, Row, VideoRow
+from edgevid.perception.text import PACK as TEXT_PACK
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Rows of a video by channel, in order of time; ``faint`` ones apart, for questions that name them."""
+    """Rows of a video by channel, in order of time; faint ones apart, for questions that ask for them.
+
+    Attributes:
+        faint: things weakly seen.
+        faint_text: lines weakly read.
+    """
 
     video: VideoRow
     rows: tuple[Row, ...]
     faint: tuple[Row, ...] = ()
+    faint_text: tuple[Row, ...] = ()
 
     @classmethod
     def read(cls, memory: Memory, video_id: int) -> Watched:
         """All rows of the video."""
         video = memory.video(video_id)
         rows = [_clamped(r, video.duration_ns) for r in memory.rows(video_id, kinds=(*KINDS, "faint"))]
-        faint = tuple(row for row in rows if row.observation.kind == "faint")
-        return cls(video, tuple(row for row in rows if row.observation.kind != "faint"), faint)
+        faint = [row for row in rows if row.observation.kind == "faint"]
+        return cls(
+            video,
+            tuple(row for row in rows if row.observation.kind != "faint"),
+            tuple(row for row in faint if row.observation.model_id != TEXT_PACK),
+            tuple(row for row in faint if row.observation.model_id == TEXT_PACK),
+        )
 
     def within(self, window: TimeSpan) -> Watched:
         """The rows that overlap ``window``."""
-        rows = (row for row in self.rows if _overlap(row.observation.span, window))
-        faint = (row for row in self.faint if _overlap(row.observation.span, window))
-        return replace(self, rows=tuple(rows), faint=tuple(faint))
+        kept = [
+            tuple(row for row in rows if _overlap(row.observation.span, window))
+            for rows in (self.rows, self.faint, self.faint_text)
+        ]
+        return Watched(self.video, *kept)
 
     def of(self, *kinds: Kind) -> Sequence[Row]:
         """Rows of these channels."""
