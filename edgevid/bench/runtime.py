@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from edgevid.bench.report import Row
 from edgevid.bench.runtime_hops import (
@@ -30,12 +31,26 @@ _MIX = (
 )
 
 
+@dataclass(frozen=True)
+class Seconds:
+    """How long each part runs: the line of stages, the same with the GIL contended, the mix, its peers."""
+
+    line: float
+    contended: float
+    mix: float
+    peer: float
+
+
+FULL, QUICK = Seconds(20, 10, 120, 20), Seconds(5, 2, 12, 4)
+
+
 def rows(*, quick: bool = False) -> Iterator[Row]:
     """Rows of the bench: five minutes, or with ``quick`` under one."""
-    yield from _hop_rows(5.0 if quick else 20.0)
-    yield from _switch_rows(2.0 if quick else 10.0)
+    seconds = QUICK if quick else FULL
+    yield from _hop_rows(seconds.line)
+    yield from _switch_rows(seconds.contended)
     with _on_cores(CORES):
-        yield from _mix_rows(12.0 if quick else 120.0, 4.0 if quick else 20.0)
+        yield from _mix_rows(seconds.mix, seconds.peer)
 
 
 def _hop_rows(seconds: float) -> Iterator[Row]:

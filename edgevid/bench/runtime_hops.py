@@ -20,6 +20,7 @@ from edgevid.runtime.message import now_ns
 from edgevid.runtime.ticks import Ticks
 
 FPS, STAGES = 30, 4
+SYSTEM_PYTHON = "/usr/bin/python3"  # the one that has GStreamer's bindings
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def gstreamer_hops(seconds: float) -> tuple[Hops, str]:
         MissingPartError: the system has no GStreamer with Python bindings, or it failed.
     """
     script = Path(__file__).with_name("gstreamer_queues.py")
-    command = ["/usr/bin/python3", str(script), str(FPS), str(STAGES), str(seconds)]
+    command = [SYSTEM_PYTHON, str(script), str(FPS), str(STAGES), str(seconds)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=True)
         found = json.loads(done.stdout)

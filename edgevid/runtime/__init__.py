@@ -13,8 +13,8 @@ A user's own pipeline (``examples/own_pipeline.py`` is one that runs)::
             jump, self.last = abs(level - self.last), level
             return f"light changed by {jump:.0f}" if jump > 40 else None
 
-    with Pipeline("doorbell") as pipeline, open_source("door.mp4") as door:
-        frames = pipeline.source("door", door.read(fps=5))
+    with open_source("door.mp4") as door, Pipeline("doorbell") as pipeline:
+        frames = pipeline.source("door", door.read(fps=5, audio=False))
         levels = pipeline.stage("brightness", brightness, after=frames, policy="latest-only")
         alarms = pipeline.stage("alarm", make=Alarm, after=levels, executor="sync")
         pipeline.stage("log", print, after=alarms, workload="background")

@@ -56,6 +56,7 @@ class Graph:
         self._workers: list[Worker] = []
         self._channels: list[Channel[Any]] = []
         self._outputs: list[Output] = []
+        self._sealed = False  # once it runs
 
     def source(
         self,
@@ -201,6 +202,8 @@ class Graph:
             raise ValueError(f"'{node.name}' is not a node of this pipeline") from None
 
     def _claim(self, name: str) -> None:
+        if self._sealed:
+            raise RuntimeError(f"the pipeline has started: '{name}' comes too late")
         if name in self._runs or name in (channel.name for channel in self._channels):
             raise ValueError(f"there is a '{name}' already")
 

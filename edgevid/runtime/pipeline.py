@@ -81,8 +81,9 @@ class Pipeline(Graph):
         Raises:
             RuntimeError: it was started before.
         """
-        if self._started_ns is not None:
+        if self._sealed:
             raise RuntimeError(f"pipeline '{self.name}' was started before")
+        self._sealed = True
         self._started_ns = now_ns()
         self._live = len(self._workers)
         for worker in self._workers:

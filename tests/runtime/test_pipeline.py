@@ -151,3 +151,5 @@ def test_a_pipeline_runs_once() -> None:
         pipeline.run()
         with pytest.raises(RuntimeError, match="started before"):
             pipeline.start()
+        with pytest.raises(RuntimeError, match="comes too late"):
+            pipeline.source("more", range(5))
