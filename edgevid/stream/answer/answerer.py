@@ -17,6 +17,7 @@ from edgevid.stream.answer.picture import without_picture
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.router import nearest
 from edgevid.stream.answer.vocabulary import Vocabulary
+from edgevid.stream.answer.wall_clock import clock_note, named_time
 from edgevid.stream.answer.watched import Watched
 from edgevid.stream.answer.window import named_part, named_scene, named_window
 
@@ -53,7 +54,7 @@ class Answerer:
         reply = self._reply(video_id, question)
         return Answer(
             question=question,
-            text=reply.text,
+            text=reply.text + clock_note(reply.evidence, self._memory.video(video_id)),
             evidence=reply.evidence,
             latency_ms=(time.perf_counter() - began) * 1e3,
             calls=(f"timeline:{reply.via}",),
@@ -64,6 +65,11 @@ class Answerer:
         code = language.detect(question)
         if code != "en":
             return Reply(language.REFUSALS[code], (), "language")
+        of_day = named_time(question, watched.video, watched.duration_ns)
+        if of_day is not None:
+            if of_day.span is None:
+                return Reply(of_day.unwatched, (), "unwatched")
+            watched, question = watched.within(of_day.span), of_day.rest
         query = intent.parse(question, self.vocabulary)
         window = named_window(question, watched.duration_ns) or named_scene(
             query.text, [row.observation.span.start_ns for row in watched.of("cut")], watched.duration_ns
