@@ -64,11 +64,13 @@ class AudioChunk:
         samples: float32 [n] in [-1, 1].
         sample_rate: Hz.
         pts_ns: presentation time of the first sample.
+        wall_ns: Unix time of the first sample for live sources, else None.
     """
 
     samples: npt.NDArray[np.float32]
     sample_rate: int
     pts_ns: int
+    wall_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def open_container(path: Path, *, limits: MediaLimits) -> InputContainer:
             mode="r",
             options=decoder_options(limits),
             container_options={
-                "format_whitelist": _allowed_formats(),
+                "format_whitelist": allowed_formats(),
                 "protocol_whitelist": "file",
                 "pattern_type": "none",
             },
@@ -84,7 +84,8 @@ def decoder_options(limits: MediaLimits) -> dict[str, str]:
 
 
 @functools.cache
-def _allowed_formats() -> str:
+def allowed_formats() -> str:
+    """FFmpeg's ``format_whitelist``: every format that reads only the bytes it is given."""
     import av
     from av.format import ContainerFormat
 

@@ -11,6 +11,8 @@ from edgevid.media.picture import UPRIGHT, clockwise_degrees, display_matrix
 from edgevid.media.reader import FileReader
 
 if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -37,6 +39,7 @@ class SourceInfo:
         rotation: degrees clockwise the stored picture is turned to stand upright (already applied to frames).
         pixel_aspect: width / height of one pixel. Applied only when frames are scaled (``max_side``).
         bytes: size on disk.
+        live: comes in real time; frames and sound carry the time of the wall clock.
     """
 
     uri: str
@@ -55,6 +58,7 @@ class SourceInfo:
     rotation: int
     pixel_aspect: float
     bytes: int
+    live: bool = False
 
     @property
     def period_ns(self) -> int:
@@ -64,8 +68,22 @@ class SourceInfo:
 
 def describe_file(uri: str, path: Path, reader: FileReader, first: VideoFrame | None) -> SourceInfo:
     """Facts about an opened file; ``first`` is its first decoded picture, if it has one."""
-    container, video, audio = reader.container, reader.video, reader.audio
-    size = path.stat().st_size
+    return describe_streams(
+        uri, reader.container, reader.video, reader.audio, first=first, size=path.stat().st_size
+    )
+
+
+def describe_streams(
+    uri: str,
+    container: InputContainer,
+    video: VideoStream | None,
+    audio: AudioStream | None,
+    *,
+    first: VideoFrame | None,
+    size: int,
+    live: bool = False,
+) -> SourceInfo:
+    """Facts about the streams of ``container`` that are read; ``size`` in bytes, 0 when live."""
     is_image = container.format.name.endswith("_pipe") or container.format.name == "image2"
     matrix = display_matrix(first) if first is not None else UPRIGHT
     width, height = _stored_size(video, first)
@@ -76,7 +94,7 @@ def describe_file(uri: str, path: Path, reader: FileReader, first: VideoFrame | 
         uri=uri,
         kind=kind,
         container=container.format.name,
-        duration_s=None if is_image else believable_duration(container.duration, size),
+        duration_s=None if is_image or live else believable_duration(container.duration, size),
         width=width,
         height=height,
         fps=None if is_image else _nominal_fps(video),
@@ -89,6 +107,7 @@ def describe_file(uri: str, path: Path, reader: FileReader, first: VideoFrame | 
         rotation=clockwise_degrees(matrix),
         pixel_aspect=_pixel_aspect(video, turned=matrix[0] == 0),
         bytes=size,
+        live=live,
     )
 
 

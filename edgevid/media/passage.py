@@ -15,6 +15,7 @@ from edgevid.core.nouns import NS_PER_S, AudioChunk, Frame
 from edgevid.media.clock import LONGEST_STEP_NS, ClockRepairs, StreamClock
 from edgevid.media.info import SourceInfo
 from edgevid.media.interleave import Interleaver
+from edgevid.media.live_stats import LiveStats
 from edgevid.media.picture import PictureConverter
 from edgevid.media.reader import to_ns
 from edgevid.media.sampler import FOREVER_NS, FrameSampler
@@ -59,13 +60,17 @@ class ReadPlan:
 
 @dataclass(slots=True)
 class ReadStats:
-    """Counts over all readings of a source: pictures decoded, damage skipped, times and sound repaired."""
+    """Counts over all readings of a source: pictures decoded, damage skipped, times and sound repaired.
+
+    ``live`` is set for live sources only.
+    """
 
     pictures: int = 0
     damaged: int = 0
     video_clock: ClockRepairs = field(default_factory=ClockRepairs)
     audio_clock: ClockRepairs = field(default_factory=ClockRepairs)
     sound: SoundRepairs = field(default_factory=SoundRepairs)
+    live: LiveStats | None = None
 
 
 class Passage:

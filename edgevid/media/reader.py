@@ -77,7 +77,7 @@ class FileReader:
         Errors: BadInputError, LimitError.
         """
         container = open_container(path, limits=limits)
-        video, audio = _best_video(container), _best_audio(container)
+        video, audio = best_video(container), best_audio(container)
         if video is None and audio is None:
             container.close()
             raise BadInputError(
@@ -90,7 +90,7 @@ class FileReader:
             except BadInputError:
                 container.close()
                 raise
-            _set_up_decoder(video, limits=limits, threads=threads, exact=exact)
+            set_up_decoder(video, limits=limits, threads=threads, exact=exact)
         starts = [to_ns(s.start_time, s.time_base) for s in (video, audio) if s is not None]
         known = [s for s in starts if s is not None]
         return cls(container, limits, video, audio, min(known, default=0))
@@ -150,7 +150,7 @@ class FileReader:
                 yield flush
 
 
-def _best_video(container: InputContainer) -> VideoStream | None:
+def best_video(container: InputContainer) -> VideoStream | None:
     """The stream a player would show; cover art of sound files is not video."""
     from av.stream import Disposition
 
@@ -163,13 +163,15 @@ def _best_video(container: InputContainer) -> VideoStream | None:
     return min(usable, key=lambda s: best is None or s.index != best.index, default=None)
 
 
-def _best_audio(container: InputContainer) -> AudioStream | None:
+def best_audio(container: InputContainer) -> AudioStream | None:
+    """The main sound track."""
     best = container.streams.best("audio")
     usable = [s for s in container.streams.audio if s.codec_context is not None]
     return min(usable, key=lambda s: best is None or s.index != best.index, default=None)
 
 
-def _set_up_decoder(stream: VideoStream, *, limits: MediaLimits, threads: int, exact: bool) -> None:
+def set_up_decoder(stream: VideoStream, *, limits: MediaLimits, threads: int, exact: bool) -> None:
+    """Bound the decoder of ``stream``, before it has decoded anything."""
     context = stream.codec_context
     context.thread_type = "AUTO"
     context.thread_count = threads

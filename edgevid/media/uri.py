@@ -6,8 +6,13 @@
                                    sound file stands for those files, in natural order
 ``frames/*.png``                   a glob: the same rule over the matching files
 ``frames/img_%04d.png``            a printf pattern: the existing files with a number there, in number order
-``rtsp://``, ``/dev/videoN``,      live sources: recognised, read by the live runtime
-``webrtc:``
+``rtsp://``, ``rtsps://``          a network camera or server
+``/dev/videoN``                    a camera
+``mic:``                           the usual microphone
+``pulse:NAME``, ``alsa:NAME``      a sound source by name
+``screen:``, ``screen::1``         an X11 display
+``-``, ``pipe:``, a FIFO           a stream of any container format from standard input or a named pipe
+``webrtc:``                        recognised, not read yet
 ================================  =====================================================================
 
 A path that exists is always taken as that path, whatever characters it holds.
@@ -16,14 +21,18 @@ A path that exists is always taken as that path, whatever characters it holds.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from edgevid.core.errors import BadInputError, MissingPartError, UsageError
+from edgevid.core.errors import BadInputError, UsageError
 
-UriKind = Literal["file", "folder", "glob", "printf", "rtsp", "device", "webrtc"]
+UriKind = Literal[
+    "file", "folder", "glob", "printf", "rtsp", "device", "pulse", "alsa", "screen", "pipe", "webrtc"
+]
+_LIVE_KINDS: frozenset[UriKind] = frozenset(("rtsp", "device", "pulse", "alsa", "screen", "pipe", "webrtc"))
 
 IMAGE_SUFFIXES = frozenset("png jpg jpeg bmp webp tif tiff ppm pgm pbm pam qoi jp2 dpx exr tga".split())
 MEDIA_SUFFIXES = frozenset(
@@ -35,6 +44,8 @@ MEDIA_SUFFIXES = frozenset(
 _PRINTF = re.compile(r"%(0\d+)?d")
 _DEVICE = re.compile(r"/dev/video\d+")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_USER = re.compile(r"(?<=://)[^/?#]*@")
+_SECRET = re.compile(r"(?i)([?&;/][^?&;=/]*(?:user|login|pass|pwd|token|key|secret|auth)[^?&;=/]*=)[^&;#/]*")
 _REFUSED_SCHEMES = {
     "http": "download the file first and name the local copy",
     "https": "download the file first and name the local copy",
@@ -46,14 +57,20 @@ class Uri:
     """A source as the user wrote it.
 
     Attributes:
-        text: the user's own words, for messages.
+        text: the user's own words without passwords, for messages.
         kind: see the table above.
-        target: the path (``file``, ``folder``, ``glob``, ``printf``, ``device``) or the whole address.
+        target: the path, device or display, or the whole address, which may hold a password; "" for the
+            usual one.
     """
 
     text: str
     kind: UriKind
-    target: str
+    target: str = field(repr=False)
+
+    @property
+    def live(self) -> bool:
+        """Whether the source does not wait for its reader."""
+        return self.kind in _LIVE_KINDS
 
 
 def parse_uri(text: str | Path) -> Uri:
@@ -66,8 +83,10 @@ def parse_uri(text: str | Path) -> Uri:
         raise UsageError("the source is empty", fix="name a video file, a folder or an rtsp:// address")
     if _DEVICE.fullmatch(raw):
         return Uri(raw, "device", raw)
+    if raw in ("-", "pipe:"):
+        return Uri("standard input", "pipe", "")
     if _exists(raw):
-        return Uri(raw, "folder" if Path(raw).is_dir() else "file", raw)
+        return Uri(raw, _kind_of_path(Path(raw)), raw)
     scheme = _SCHEME.match(raw)
     if scheme:
         return _parse_address(raw, scheme.group(1).lower())
@@ -85,19 +104,46 @@ def _exists(raw: str) -> bool:
         return False
 
 
+def _kind_of_path(path: Path) -> UriKind:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return "file"
+    return "folder" if stat.S_ISDIR(mode) else "pipe" if stat.S_ISFIFO(mode) else "file"
+
+
 def _parse_address(raw: str, scheme: str) -> Uri:
+    rest = raw.partition(":")[2]
     if scheme == "file":
         parts = urlsplit(raw)
         if parts.netloc not in ("", "localhost"):
             raise UsageError(f"{raw}: file:// names another machine", fix="write file:///absolute/path")
         path = unquote(parts.path)
-        return Uri(raw, "folder" if Path(path).is_dir() else "file", path)
+        return Uri(raw, _kind_of_path(Path(path)), path)
     if scheme in ("rtsp", "rtsps"):
-        return Uri(raw, "rtsp", raw)
+        if not re.match(r"//([^/]*@)?[^/@?]+([/?]|$)", rest):
+            raise UsageError(f"{redact(raw)}: names no host", fix="write rtsp://HOST:554/PATH")
+        return Uri(redact(raw), "rtsp", raw)
+    if raw == "mic:":
+        return Uri(raw, "pulse", "")
+    if scheme in ("pulse", "alsa"):
+        return Uri(raw, "pulse" if scheme == "pulse" else "alsa", rest)
+    if scheme == "screen":
+        return Uri(raw, "screen", rest)
     if scheme == "webrtc":
         return Uri(raw, "webrtc", raw)
-    fix = _REFUSED_SCHEMES.get(scheme, "use a file path, file://, rtsp://, /dev/videoN or webrtc:")
-    raise UsageError(f"{raw}: addresses of the kind {scheme}: are not read", fix=fix)
+    fix = _REFUSED_SCHEMES.get(scheme, "use a file path, file://, rtsp://, /dev/videoN, mic: or screen:")
+    raise UsageError(f"{redact(raw)}: addresses of the kind {scheme}: are not read", fix=fix)
+
+
+def is_live(uri: str | Path) -> bool:
+    """Whether ``uri`` names a source that does not wait for its reader. Errors: UsageError."""
+    return parse_uri(uri).live
+
+
+def redact(text: str) -> str:
+    """An address without user name, password or tokens: for messages, rows and logs."""
+    return _SECRET.sub(r"\1***", _USER.sub("", text))
 
 
 def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
@@ -117,13 +163,11 @@ class Listing:
 def list_files(uri: Uri) -> Listing:
     """Resolve a local Uri to files.
 
-    Errors: MissingPartError for live kinds; BadInputError for a missing path, a folder or pattern without
+    Errors: UsageError for live kinds; BadInputError for a missing path, a folder or pattern without
     media.
     """
-    if uri.kind in ("rtsp", "device", "webrtc"):
-        raise MissingPartError(
-            f"{uri.text}: live sources are not part of this version", fix="record to a file first"
-        )
+    if uri.live:
+        raise UsageError(f"{uri.text}: a live source has no files", fix="open it with open_source")
     if uri.kind == "file":
         return Listing(media=(Path(uri.target),))
     if uri.kind == "folder":

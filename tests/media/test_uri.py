@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from edgevid.core.errors import BadInputError, MissingPartError, UsageError
-from edgevid.media.uri import list_files, natural_key, parse_uri
+from edgevid.core.errors import BadInputError, UsageError
+from edgevid.media.uri import is_live, list_files, natural_key, parse_uri, redact
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,13 @@ from edgevid.media.uri import list_files, natural_key, parse_uri
         ("rtsp://user:pw@10.0.0.1/stream", "rtsp"),
         ("rtsps://host/stream", "rtsp"),
         ("/dev/video0", "device"),
+        ("mic:", "pulse"),
+        ("pulse:a.monitor", "pulse"),
+        ("alsa:hw:1", "alsa"),
+        ("screen:", "screen"),
+        ("screen::99", "screen"),
+        ("-", "pipe"),
+        ("pipe:", "pipe"),
         ("webrtc:offer", "webrtc"),
     ],
 )
@@ -56,10 +64,40 @@ def test_percent_signs_in_file_addresses_are_decoded(tmp_path: Path) -> None:
     assert parse_uri(f"file://{tmp_path}/a%20b.mp4").target == f"{tmp_path}/a b.mp4"
 
 
-@pytest.mark.parametrize("text", ["rtsp://host/s", "/dev/video3", "webrtc:x"])
-def test_live_kinds_say_that_they_are_missing(text: str) -> None:
-    with pytest.raises(MissingPartError, match="live sources"):
+@pytest.mark.parametrize("text", ["rtsp://host/s", "/dev/video3", "webrtc:x", "-", "screen:"])
+def test_live_kinds_have_no_files(text: str) -> None:
+    assert is_live(text)
+    with pytest.raises(UsageError, match="live source"):
         list_files(parse_uri(text))
+
+
+def test_a_fifo_is_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "f")
+    assert parse_uri(tmp_path / "f").kind == "pipe"
+    assert not is_live(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp://admin:p%40ss@10.0.0.1:554/a", "rtsp://10.0.0.1:554/a"),
+        ("rtsp://a:b@c@host/x?channel=1", "rtsp://host/x?channel=1"),
+        ("rtsp://host/x?user=admin&password=secret&q=1", "rtsp://host/x?user=***&password=***&q=1"),
+        ("rtsp://host/a@b", "rtsp://host/a@b"),
+    ],
+)
+def test_passwords_are_neither_shown_nor_printed(text: str, shown: str) -> None:
+    uri = parse_uri(text)
+    assert uri.text == redact(text) == shown
+    assert uri.target == text
+    assert "pass" not in repr(uri).replace("password=***", "") and "secret" not in repr(uri)
+
+
+@pytest.mark.parametrize("text", ["rtsp:", "rtsp://", "rtsp:///path", "rtsp://user:secret@/path"])
+def test_an_address_without_a_host_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no host") as caught:
+        parse_uri(text)
+    assert "secret" not in str(caught.value)
 
 
 def _touch(folder: Path, *names: str) -> None:
