@@ -87,6 +87,8 @@ class StageRun:
 
     def work(self, message: Message[Any], queued_ns: int, life: Life) -> None:
         """Run the body on one message and pass on what it gives, as it gives it."""
+        if self._services.generations.stale(message):  # cancelled between the channel and here
+            return
         self._runs += 1
         self._newest = message
         busy_ns, waited_ns = self._busy_ns, self._grants.total_ns
