@@ -1,7 +1,7 @@
 """Compiles ahead of time, without a driver: ``python -m edgevid.kernels.aot --out DIR --targets 87,90,110``.
 
-For every target one folder ``sm_CC`` with, per kernel of every op, ``NAME.cubin``, ``NAME.ptx`` and ``NAME.h`` (the
-cubin as a C array, and how to launch it), and ``manifest.json``: arguments in order, constants, grid,
+For every target one folder ``sm_CC`` with, per kernel of every op, ``NAME.cubin``, ``NAME.ptx``, ``NAME.h``
+(the cubin as a C array, and how to launch it), and ``manifest.json``: arguments in order, constants, grid,
 threads and bytes of shared memory. A target is compiled in a process of its own, since Triton aborts the
 process for one it does not know, and its folder appears whole or not at all.
 """

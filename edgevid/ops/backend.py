@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, Literal
 
-Backend = Literal["auto", "native", "numpy", "triton"]
+Backend = Literal["auto", "native", "numpy", "triton", "cuda"]
 
 
 def native_ops(backend: Backend = "auto") -> Any | None:
@@ -14,13 +14,13 @@ def native_ops(backend: Backend = "auto") -> Any | None:
     shall run.
 
     Raises:
-        MissingPartError: ``backend="native"`` and the extension module is not built, or ``backend="triton"``
-            and there is no device (see docs/GPU.md).
+        MissingPartError: ``backend="native"`` and the extension module is not built, or a GPU is asked for
+            and there is no device or no kernels for it (see docs/GPU.md).
     """
     if backend == "numpy":
         return None
-    if backend == "triton":
-        return importlib.import_module("edgevid.ops.triton_ops").TritonOps()
+    if backend in ("triton", "cuda"):
+        return _gpu_ops(backend)
     try:
         return importlib.import_module("edgevid._native").ops
     except ImportError as error:
@@ -31,3 +31,9 @@ def native_ops(backend: Backend = "auto") -> Any | None:
         raise MissingPartError(
             "the native kernels are not built", fix="pip install --force-reinstall edgevid"
         ) from error
+
+
+def _gpu_ops(backend: Literal["triton", "cuda"]) -> Any:
+    module = importlib.import_module(f"edgevid.ops.{backend}_ops")
+    device = module.TritonDevice() if backend == "triton" else module.CudaDevice()
+    return importlib.import_module("edgevid.ops.gpu_ops").GpuOps(device)

@@ -1,4 +1,4 @@
-"""hash_codes, cluster_assign, cluster_summaries, cluster_scores, select_mass in Triton, on the cases of the
+"""hash_codes, cluster_assign, cluster_summaries, cluster_scores, select_mass on a GPU, on the cases of the
 native kernels."""
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ Call = Callable[..., Any]
 
 
 @pytest.mark.parametrize("dims", [*WIDTHS, 192, 193])
-def test_hash_codes(on_triton: Call, dims: int) -> None:
+def test_hash_codes(on_gpu: Call, dims: int) -> None:
     for n in ROWS[::2]:
         args, options = (normal(n, n, dims) * 8, normal(99, dims)), {"seed": 7, "layer": 3}
-        got = on_triton(hash_codes, *args, **options, backend="triton")
+        got = on_gpu(hash_codes, *args, **options)
         assert np.array_equal(got, hash_codes(*args, **options, backend="numpy"))
 
 
-def test_hash_codes_of_hostile_keys(on_triton: Call) -> None:
+def test_hash_codes_of_hostile_keys(on_gpu: Call) -> None:
     keys = normal(0, 7, 40)
     keys[0, 3], keys[1, 4], keys[2, 5] = np.nan, np.inf, -np.inf
     keys[3] = 1e30
     keys[4], keys[5], keys[6] = 0.5 / 256, 0.0, 1.5 / 256
     args = (keys, np.zeros(40, np.float32))
-    got = on_triton(hash_codes, *args, seed=1, layer=0, backend="triton")
+    got = on_gpu(hash_codes, *args, seed=1, layer=0)
     assert np.array_equal(got, hash_codes(*args, seed=1, layer=0, backend="numpy"))
 
 
 @pytest.mark.parametrize("n", [0, 1, 17, 65])
 @pytest.mark.parametrize("threshold", [0, 7, 33])
 @pytest.mark.parametrize("capacity", [1, 5, 1000])
-def test_cluster_assign(on_triton: Call, n: int, threshold: int, capacity: int) -> None:
+def test_cluster_assign(on_gpu: Call, n: int, threshold: int, capacity: int) -> None:
     options = {"threshold": threshold, "capacity": capacity}
     codes, opened = stream(n), NONE
-    first, table = on_triton(cluster_assign, codes[: n // 2], opened, **options, backend="triton")
-    second, table = on_triton(cluster_assign, codes[n // 2 :], table, **options, backend="triton")
+    first, table = on_gpu(cluster_assign, codes[: n // 2], opened, **options)
+    second, table = on_gpu(cluster_assign, codes[n // 2 :], table, **options)
     want_ids, want_table = cluster_assign(codes, **options, backend="numpy")
     assert np.array_equal(np.concatenate([first, second]), want_ids)
     assert np.array_equal(table, want_table)
@@ -55,10 +55,10 @@ def test_cluster_assign(on_triton: Call, n: int, threshold: int, capacity: int) 
 
 @pytest.mark.parametrize("clusters", CLUSTERS)
 @pytest.mark.parametrize("head_dim", HEAD_DIMS)
-def test_summaries_and_scores(on_triton: Call, clusters: int, head_dim: int) -> None:
+def test_summaries_and_scores(on_gpu: Call, clusters: int, head_dim: int) -> None:
     order, begin = runs(clusters, 50)
     keys = (normal(1, 50, 2 * head_dim) + 2)[order]
-    got = on_triton(cluster_summaries, keys, begin, num_kv_heads=2, backend="triton")
+    got = on_gpu(cluster_summaries, keys, begin, num_kv_heads=2)
     want = cluster_summaries(keys, begin, num_kv_heads=2, backend="numpy")
     assert np.abs(got.means.astype(int) - want.means).max() <= 1
     assert (got.means != want.means).mean() < 0.01
@@ -66,7 +66,7 @@ def test_summaries_and_scores(on_triton: Call, clusters: int, head_dim: int) -> 
     assert np.allclose(got.radii, want.radii, rtol=0.05, atol=1e-6)
     q = normal(3, 7, head_dim)
     args, options = (q, want.means[1], want.scales[1]), {"clusters": clusters, "scale": 0.125}
-    scores = on_triton(cluster_scores, *args, **options, backend="triton")
+    scores = on_gpu(cluster_scores, *args, **options)
     expected = cluster_scores(*args, **options, backend="numpy")
     assert scores.shape == expected.shape
     assert np.isneginf(scores[:, clusters:]).all()
@@ -77,25 +77,25 @@ def test_summaries_and_scores(on_triton: Call, clusters: int, head_dim: int) -> 
 @pytest.mark.parametrize(("rows", "clusters"), SIZES)
 @pytest.mark.parametrize("pooled", [True, False])
 @pytest.mark.parametrize("exact", [True, False])
-def test_select_mass(on_triton: Call, rows: int, clusters: int, pooled: bool, exact: bool) -> None:
+def test_select_mass(on_gpu: Call, rows: int, clusters: int, pooled: bool, exact: bool) -> None:
     case = Case.random(min(rows, 7), clusters)
     for threshold, max_tokens in ((0.0, 0), (0.5, 100), (0.99, 0), (1.0, 100)):
         options = {"threshold": threshold, "pooled": pooled, "exact": exact, "max_tokens": max_tokens}
-        got = on_triton(select_mass, *case, **options, backend="triton")
+        got = on_gpu(select_mass, *case, **options)
         assert np.array_equal(got, case.select(**options, backend="numpy"))
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 @pytest.mark.parametrize("pooled", [True, False])
-def test_a_row_that_cannot_be_judged_takes_everything(on_triton: Call, poison: float, pooled: bool) -> None:
+def test_a_row_that_cannot_be_judged_takes_everything(on_gpu: Call, poison: float, pooled: bool) -> None:
     case = Case.random(5, 40)
     case.scores[2, 7] = poison
-    got = on_triton(select_mass, *case, threshold=0.5, pooled=pooled, max_tokens=10, backend="triton")
+    got = on_gpu(select_mass, *case, threshold=0.5, pooled=pooled, max_tokens=10)
     assert np.array_equal(got, case.counts > 0)
 
 
-def test_an_op_without_a_kernel_says_so(on_triton: Call) -> None:
+def test_an_op_without_a_kernel_says_so(on_gpu: Call) -> None:
     from edgevid.ops.rms_norm import rms_norm
 
-    with pytest.raises(Exception, match="rms_norm has no Triton kernel"):
-        on_triton(rms_norm, normal(0, 1, 8), normal(1, 8), eps=1e-5, backend="triton")
+    with pytest.raises(Exception, match="rms_norm has no GPU kernel"):
+        on_gpu(rms_norm, normal(0, 1, 8), normal(1, 8), eps=1e-5)

@@ -1,4 +1,4 @@
-"""paged_attention, its mass, kv_append and the copy of kv_seal in Triton, on the native kernels' cases."""
+"""paged_attention, its mass, kv_append and the copy of kv_seal on a GPU, on the native kernels' cases."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_equals_reference(on_triton: Call, case: AttentionCase) -> None:
-    got = on_triton(attend, case, backend="triton")
+def test_equals_reference(on_gpu: Call, case: AttentionCase) -> None:
+    got = on_gpu(attend, case)
     assert np.abs(got - attend(case, backend="numpy")).max() <= BOUND
 
 
 @pytest.mark.parametrize("case", [AttentionCase(70, 2, 32, 1, 2, 65), AttentionCase(250, 9, 16, 1, 3, 64)])
-def test_equals_reference_in_float32(on_triton: Call, case: AttentionCase) -> None:
-    got = on_triton(attend, case, backend="triton", f32=True)
+def test_equals_reference_in_float32(on_gpu: Call, case: AttentionCase) -> None:
+    got = on_gpu(attend, case, f32=True)
     assert np.abs(got - attend(case, backend="numpy", f32=True)).max() <= BOUND
 
 
@@ -46,8 +46,8 @@ def mass(case: AttentionCase, *, backend: str) -> tuple[Floats, Floats]:
 
 
 @pytest.mark.parametrize("case", list(attention_cases())[::8], ids=AttentionCase.name)
-def test_mass_equals_reference(on_triton: Call, case: AttentionCase) -> None:
-    got_max, got_sum = on_triton(mass, case, backend="triton")
+def test_mass_equals_reference(on_gpu: Call, case: AttentionCase) -> None:
+    got_max, got_sum = on_gpu(mass, case)
     want_max, want_sum = mass(case, backend="numpy")
     assert got_max.shape == want_max.shape
     assert np.abs(got_max - want_max).max() <= BOUND
@@ -67,16 +67,16 @@ def attend_retrieved(*, backend: str, lengths: tuple[int, ...]) -> Floats:
 
 
 @pytest.mark.parametrize("lengths", [(100, 100, 100), (0, 40, 200)], ids=["one length", "each its own"])
-def test_each_kv_head_may_see_its_own_tokens(on_triton: Call, lengths: tuple[int, ...]) -> None:
+def test_each_kv_head_may_see_its_own_tokens(on_gpu: Call, lengths: tuple[int, ...]) -> None:
     lengths = tuple(max(1, length) for length in lengths)
-    got = on_triton(attend_retrieved, backend="triton", lengths=lengths)
+    got = on_gpu(attend_retrieved, lengths=lengths)
     assert np.abs(got - attend_retrieved(backend="numpy", lengths=lengths)).max() <= BOUND
 
 
-def attend_poisoned(poison: float | None, *, keys: bool) -> Floats:
+def attend_poisoned(poison: float | None, *, backend: str, keys: bool) -> Floats:
     """A token in the middle of the new rows holds a value that is no number."""
     case = AttentionCase(100, 12, 64, 1, 3, 64)
-    filled = Filled(case, extents=paged_extents(case.tokens, page_size=64), backend="triton")
+    filled = Filled(case, extents=paged_extents(case.tokens, page_size=64), backend=backend)
     if poison is not None:
         bad = np.full((1, 1, 64), poison, np.float32)
         filled.cache.append(bad if keys else filled.k[105:106], bad, [Extent(1, 105 - 64, 1)])
@@ -85,8 +85,8 @@ def attend_poisoned(poison: float | None, *, keys: bool) -> Floats:
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 @pytest.mark.parametrize("keys", [True, False], ids=["keys and values", "values"])
-def test_tokens_a_row_does_not_see_cannot_touch_it(on_triton: Call, poison: float, keys: bool) -> None:
-    clean, got = (on_triton(attend_poisoned, p, keys=keys) for p in (None, poison))
+def test_tokens_a_row_does_not_see_cannot_touch_it(on_gpu: Call, poison: float, keys: bool) -> None:
+    clean, got = (on_gpu(attend_poisoned, p, keys=keys) for p in (None, poison))
     assert np.abs(got[:5] - clean[:5]).max() <= BOUND
     if keys or np.isnan(poison):
         assert np.isnan(got[5:]).all()
@@ -109,14 +109,14 @@ def stored(*, backend: str, sealed: bool) -> Floats:
 
 
 @pytest.mark.parametrize("sealed", [False, True])
-def test_tokens_are_stored_bit_for_bit(on_triton: Call, sealed: bool) -> None:
+def test_tokens_are_stored_bit_for_bit(on_gpu: Call, sealed: bool) -> None:
     want = stored(backend="numpy", sealed=sealed)
     assert np.isinf(want).any()
-    assert np.array_equal(on_triton(stored, backend="triton", sealed=sealed), want)
+    assert np.array_equal(on_gpu(stored, sealed=sealed), want)
 
 
-def refuse(name: str) -> None:
-    cache = KvCache(backend="triton", **SHAPE)
+def refuse(name: str, *, backend: str) -> None:
+    cache = KvCache(backend=backend, **SHAPE)  # type: ignore[arg-type]
     row = normal(0, 1, 2, 7)
     {
         "leaves": lambda: cache.append(row, row, [Extent(0, 16, 1)]),
@@ -127,6 +127,6 @@ def refuse(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["leaves", "differ in number", "fewer tokens", "permutation"])
-def test_wrong_arguments_are_refused(on_triton: Call, name: str) -> None:
+def test_wrong_arguments_are_refused(on_gpu: Call, name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        on_triton(refuse, name)
+        on_gpu(refuse, name)

@@ -1,0 +1,248 @@
+"""The CUDA kernels (``csrc/cuda``) as a :class:`edgevid.ops.gpu_ops.Device`, through their C functions.
+
+``$EDGEVID_CUDA_LIBRARY`` names the library: compiled by nvcc for a device, or for the host (tests). Neither
+torch nor a CUDA package for Python is needed.
+"""
+
+from __future__ import annotations
+
+import ctypes as c
+import os
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgevid.core.errors import EdgevidError, MissingPartError
+from edgevid.ops.dequantize import Floats
+from edgevid.ops.gpu_ops import Ints
+from edgevid.ops.hash_codes import Codes
+from edgevid.ops.kv_seal import LANES
+
+VARIABLE = "EDGEVID_CUDA_LIBRARY"
+_Array = npt.NDArray[Any]
+
+
+class _Pages(c.Structure):
+    _fields_ = [
+        *((name, c.c_void_p) for name in ("keys", "values")),
+        *((name, c.c_int64) for name in ("k_page_stride", "v_page_stride")),
+        *((name, c.c_int32) for name in ("page_size", "num_kv_heads", "head_dim", "v_stride", "f32")),
+    ]
+
+
+class _Attention(c.Structure):
+    _fields_ = [
+        *((name, c.c_void_p) for name in ("q", "slots")),
+        *((name, c.c_int32) for name in ("lists", "tokens", "m", "group")),
+        ("scale", c.c_float),
+        *((name, c.c_void_p) for name in ("out", "max", "sum", "workspace")),
+    ]
+
+
+class _Selection(c.Structure):
+    _fields_ = [
+        *((name, c.c_void_p) for name in ("scores", "counts", "resident_max", "resident_sum", "marks")),
+        *((name, c.c_int32) for name in ("num_kv_heads", "rows", "clusters", "max_tokens")),
+        ("threshold", c.c_float),
+        *((name, c.c_int32) for name in ("pooled", "exact")),
+        ("workspace", c.c_void_p),
+    ]
+
+
+class CudaDevice:
+    """The device of the library.
+
+    Raises:
+        MissingPartError: no library is named, or it finds no device.
+    """
+
+    def __init__(self) -> None:
+        self.library = _load(os.environ.get(VARIABLE, ""))
+        name = c.create_string_buffer(256)
+        if status := self.library.ev_cuda_device_name(name, len(name)):
+            raise MissingPartError(f"there is no CUDA device (error {status})", fix="see docs/GPU.md")
+        self.name = name.value.decode()
+
+    def hash_codes(self, keys: Floats, centre: Floats, planes: Codes) -> Codes:
+        n, dims = keys.shape
+        codes = self.empty((n,), np.uint32)
+        self.call("hash_codes", self.put(keys), self.put(centre), self.put(planes), codes, n, dims, None)
+        return codes.read()
+
+    def cluster_assign(
+        self, codes: Codes, table: Codes, opened: int, threshold: int
+    ) -> tuple[Ints, Codes, int]:
+        n, capacity = len(codes), len(table)
+        leaders, count = self.put(table), self.put(np.array([opened], np.int32))
+        ids = self.empty((n,), np.int32)
+        self.call("cluster_assign", self.put(codes), leaders, count, ids, 1, n, capacity, threshold, None)
+        return ids.read(), leaders.read(), int(count.read()[0])
+
+    def cluster_summaries(
+        self, keys: Floats, begin: Ints, num_kv_heads: int
+    ) -> tuple[npt.NDArray[np.int8], Floats, Floats]:
+        clusters, head_dim = len(begin) - 1, keys.shape[1] // num_kv_heads
+        stride = -(-clusters // LANES) * LANES
+        means = self.put(np.zeros((num_kv_heads, head_dim, stride), np.int8))
+        scales, radii = (self.put(np.zeros((num_kv_heads, stride), np.float32)) for _ in range(2))
+        sizes = (clusters, stride, num_kv_heads, head_dim)
+        self.call("cluster_summaries", self.put(keys), self.put(begin), *sizes, means, scales, radii, None)
+        return means.read(), scales.read(), radii.read()
+
+    def cluster_scores(
+        self, q: Floats, means: npt.NDArray[np.int8], scales: Floats, clusters: int, scale: float
+    ) -> Floats:
+        (rows, head_dim), stride = q.shape, means.shape[1]
+        out = self.empty((rows, stride), np.float32)
+        sizes = (1, rows, head_dim, clusters, stride)
+        self.call(
+            "cluster_scores",
+            self.put(q),
+            self.put(means),
+            self.put(scales),
+            out,
+            *sizes,
+            c.c_float(scale),
+            None,
+        )
+        return out.read()
+
+    def select_mass(
+        self,
+        scores: Floats,
+        counts: Ints,
+        resident_max: Floats,
+        resident_sum: Floats,
+        threshold: float,
+        pooled: bool,
+        exact: bool,
+        max_tokens: int,
+    ) -> npt.NDArray[np.integer[Any]]:
+        rows, clusters = scores.shape
+        marks = self.empty((clusters,), np.uint8)
+        workspace = self.empty((self.library.ev_cuda_selection_bytes(1, rows, clusters),), np.uint8)
+        held = [self.put(array) for array in (scores, counts, resident_max, resident_sum)]
+        pointers = [buffer.pointer for buffer in (*held, marks)]
+        sizes = (1, rows, clusters, max_tokens, threshold, pooled, exact)
+        self.call("select_mass", c.byref(_Selection(*pointers, *sizes, workspace.pointer)), None)
+        return marks.read()
+
+    def pages(self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool) -> CudaPages:
+        return CudaPages(self, num_pages, page_size, num_kv_heads, head_dim, f32)
+
+    def call(self, op: str, *arguments: Any) -> None:
+        """``ev_cuda_<op>``; EdgevidError when it returns an error."""
+        plain = [a.pointer if isinstance(a, Buffer) else a for a in arguments]
+        if status := getattr(self.library, f"ev_cuda_{op}")(*plain):
+            raise EdgevidError(f"CUDA error {status} in {op}")
+
+    def put(self, array: _Array) -> Buffer:
+        """A copy on the device."""
+        buffer = self.empty(array.shape, array.dtype)
+        source = np.ascontiguousarray(array)
+        self.call("copy_in", buffer, source.ctypes.data_as(c.c_void_p), c.c_int64(source.nbytes))
+        return buffer
+
+    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Buffer:
+        """Memory on the device with undefined contents."""
+        return Buffer(self, shape, np.dtype(dtype))
+
+
+class Buffer:
+    """Memory of the device, freed with this object."""
+
+    def __init__(self, device: CudaDevice, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._device, self._shape, self._dtype = device, shape, dtype
+        self.pointer = c.c_void_p()
+        size = int(np.prod(shape)) * dtype.itemsize
+        device.call("alloc", c.byref(self.pointer), c.c_int64(max(size, 1)))
+
+    def read(self) -> _Array:
+        """A copy on the host; waits for the work queued before."""
+        out = np.empty(self._shape, self._dtype)
+        self._device.call("copy_out", out.ctypes.data_as(c.c_void_p), self, c.c_int64(out.nbytes))
+        return out
+
+    def __del__(self) -> None:
+        if self.pointer:
+            self._device.library.ev_cuda_free(self.pointer)
+
+
+class CudaPages:
+    """Pages of one layer in two allocations."""
+
+    def __init__(
+        self, device: CudaDevice, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool
+    ) -> None:
+        self._device = device
+        dtype, v_stride = np.dtype(np.float32 if f32 else np.float16), -(-head_dim // LANES) * LANES
+        k_stride, v_page = num_kv_heads * head_dim * page_size, num_kv_heads * page_size * v_stride
+        self._keys = device.put(np.zeros(num_pages * k_stride, dtype))
+        self._values = device.put(np.zeros(num_pages * v_page, dtype))
+        strides = (k_stride, v_page, page_size, num_kv_heads, head_dim, v_stride, f32)
+        self._pages = _Pages(self._keys.pointer, self._values.pointer, *strides)
+
+    def append(self, k: Floats, v: Floats, slots: Ints) -> None:
+        put = self._device.put
+        self._device.call("kv_append", c.byref(self._pages), put(k), put(v), put(slots), len(slots), None)
+
+    def attend(self, q: Floats, slots: Ints, scale: float, *, head: int | None = None) -> Floats:
+        pages = self._pages if head is None else self._one_head(head)
+        out = self._device.empty(q.shape, np.float32)
+        self._attention(pages, q, slots, scale, out=out)
+        return out.read()
+
+    def mass(self, q: Floats, slots: Ints, scale: float) -> tuple[Floats, Floats]:
+        heads = self._pages.num_kv_heads
+        shape = (heads, len(q), q.shape[1] // heads)
+        largest, total = (self._device.empty(shape, np.float32) for _ in range(2))
+        self._attention(self._pages, q, slots, scale, max=largest, sum=total)
+        return largest.read(), total.read()
+
+    def seal(self, sources: Ints, targets: Ints) -> None:
+        put = self._device.put
+        self._device.call("kv_seal", c.byref(self._pages), put(sources), put(targets), len(sources), None)
+
+    def _attention(self, pages: _Pages, q: Floats, slots: Ints, scale: float, **results: Buffer) -> None:
+        held = {"q": self._device.put(q), "slots": self._device.put(slots), **results}
+        a = _Attention(
+            lists=len(slots),
+            tokens=slots.shape[1],
+            m=len(q),
+            group=q.shape[1] // pages.num_kv_heads,
+            scale=scale,
+        )
+        for name, buffer in held.items():
+            setattr(a, name, buffer.pointer)
+        floats = self._device.library.ev_cuda_attention_floats(c.byref(pages), c.byref(a))
+        workspace = self._device.empty((floats,), np.float32)
+        a.workspace = workspace.pointer
+        self._device.call("paged_attention", c.byref(pages), c.byref(a), None)
+
+    def _one_head(self, head: int) -> _Pages:
+        """The same pages, seen as having this KV head only."""
+        p = _Pages.from_buffer_copy(self._pages)
+        size = 4 if p.f32 else 2
+        p.keys += head * p.head_dim * p.page_size * size
+        p.values += head * p.page_size * p.v_stride * size
+        p.num_kv_heads = 1
+        return p
+
+
+@cache
+def _load(path: str) -> Any:
+    if not path:
+        raise MissingPartError(
+            f"no CUDA library: {VARIABLE} is not set",
+            fix=f"cmake -S csrc/cuda -B build/cuda && cmake --build build/cuda && "
+            f"export {VARIABLE}=$PWD/build/cuda/libedgevid_cuda.so",
+        )
+    try:
+        library = c.CDLL(path)
+    except OSError as error:
+        raise MissingPartError(f"{VARIABLE}: {error}", fix="see docs/GPU.md") from error
+    for name in ("attention_floats", "selection_bytes"):
+        getattr(library, f"ev_cuda_{name}").restype = c.c_int64
+    return library

@@ -1,0 +1,204 @@
+"""What ``edgevid._native.ops`` offers, on a GPU: arguments checked here, kernels run by a :class:`Device`.
+
+Arrays are copied to the device and back: this is the door for tests and for trying a device. An engine keeps
+its data there and calls ``edgevid.kernels`` or ``csrc/cuda/ev_cuda.h`` itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Never, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgevid.core.errors import UsageError
+from edgevid.ops.dequantize import Floats
+from edgevid.ops.hash_codes import BITS, Codes, hyperplanes
+from edgevid.ops.paged_attention import Extent
+
+Ints = npt.NDArray[np.int32]
+
+
+class Pages(Protocol):
+    """Pages of one layer on a device; tokens as slots, ``page * page_size + slot``."""
+
+    def append(self, k: Floats, v: Floats, slots: Ints) -> None: ...
+
+    def attend(self, q: Floats, slots: Ints, scale: float, *, head: int | None = None) -> Floats:
+        """``slots`` [1 or kv_heads, tokens]; with ``head``, only that KV head's queries."""
+        ...
+
+    def mass(self, q: Floats, slots: Ints, scale: float) -> tuple[Floats, Floats]: ...
+
+    def seal(self, sources: Ints, targets: Ints) -> None: ...
+
+
+class Device(Protocol):
+    """Kernels with numpy arrays of the right type in and out; shapes as in ``edgevid/ops/<op>.py``."""
+
+    def hash_codes(self, keys: Floats, centre: Floats, planes: Codes) -> Codes: ...
+
+    def cluster_assign(
+        self, codes: Codes, table: Codes, opened: int, threshold: int
+    ) -> tuple[Ints, Codes, int]:
+        """``table`` [capacity] holds ``opened`` leaders; it comes back with those of now."""
+        ...
+
+    def cluster_summaries(
+        self, keys: Floats, begin: Ints, num_kv_heads: int
+    ) -> tuple[npt.NDArray[np.int8], Floats, Floats]: ...
+
+    def cluster_scores(
+        self, q: Floats, means: npt.NDArray[np.int8], scales: Floats, clusters: int, scale: float
+    ) -> Floats: ...
+
+    def select_mass(
+        self,
+        scores: Floats,
+        counts: Ints,
+        resident_max: Floats,
+        resident_sum: Floats,
+        threshold: float,
+        pooled: bool,
+        exact: bool,
+        max_tokens: int,
+    ) -> npt.NDArray[np.integer[Any]]: ...
+
+    def pages(self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool) -> Pages: ...
+
+
+class GpuOps:
+    """One method per op, as in ``edgevid._native.ops``; ops without a kernel say so."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+
+    def __getattr__(self, name: str) -> Never:
+        raise UsageError(f"{name} has no GPU kernel", fix="use backend='native' or 'numpy'")
+
+    def hash_codes(self, keys: Floats, centre: Floats, *, seed: int, layer: int, threads: int = 1) -> Codes:
+        """As :func:`edgevid.ops.hash_codes.hash_codes`."""
+        if keys.ndim != 2 or centre.shape != keys.shape[1:]:
+            raise ValueError("hash_codes: keys are [n, dims], the centre [dims]")
+        return self._device.hash_codes(_f32(keys), _f32(centre), hyperplanes(seed, layer, keys.shape[1]))
+
+    def cluster_assign(
+        self, codes: Codes, leaders: Codes, *, threshold: int, capacity: int
+    ) -> tuple[Ints, Codes]:
+        """As :func:`edgevid.ops.cluster_assign.cluster_assign`."""
+        if not 0 <= threshold <= BITS + 1 or capacity < 1 or len(leaders) > capacity:
+            raise ValueError("cluster_assign: threshold is 0..33, capacity at least 1 and the open clusters")
+        table = np.zeros(capacity, np.uint32)
+        table[: len(leaders)] = leaders
+        codes = np.array(codes, np.uint32, order="C")
+        ids, table, opened = self._device.cluster_assign(codes, table, len(leaders), threshold)
+        return ids, table[:opened]
+
+    def cluster_summaries(
+        self, keys: Floats, begin: Ints, *, num_kv_heads: int
+    ) -> tuple[npt.NDArray[np.int8], Floats, Floats]:
+        """As :func:`edgevid.ops.kv_seal.cluster_summaries`."""
+        covered = len(begin) > 0 and begin[0] == 0 and begin[-1] == len(keys) and (np.diff(begin) > 0).all()
+        if not covered or keys.shape[1] % num_kv_heads:
+            raise ValueError("cluster_summaries: the runs do not cover the keys")
+        return self._device.cluster_summaries(_f32(keys), _i32(begin), num_kv_heads)
+
+    def cluster_scores(
+        self, q: Floats, means: npt.NDArray[np.int8], scales: Floats, *, clusters: int, scale: float
+    ) -> Floats:
+        """As :func:`edgevid.ops.cluster_scores.cluster_scores`."""
+        head_dim, stride = means.shape
+        if q.shape[1] != head_dim or scales.shape != (stride,) or stride % 16 or not 0 <= clusters <= stride:
+            raise ValueError("cluster_scores: shapes disagree")
+        return self._device.cluster_scores(
+            _f32(q), np.array(means, np.int8, order="C"), _f32(scales), clusters, scale
+        )
+
+    def select_mass(
+        self,
+        scores: Floats,
+        counts: Ints,
+        resident_max: Floats,
+        resident_sum: Floats,
+        *,
+        threshold: float,
+        pooled: bool,
+        exact: bool,
+        max_tokens: int,
+    ) -> npt.NDArray[np.bool_]:
+        """As :func:`edgevid.ops.select_mass.select_mass`."""
+        rows, clusters = scores.shape
+        if counts.shape != (clusters,) or not resident_max.shape == resident_sum.shape == (rows,):
+            raise ValueError("select_mass: shapes disagree")
+        if not 0 <= threshold <= 1:
+            raise ValueError("select_mass: the threshold is a share")
+        arrays = (_f32(scores), _i32(counts), _f32(resident_max), _f32(resident_sum))
+        return np.asarray(self._device.select_mass(*arrays, threshold, pooled, exact, max_tokens) != 0)
+
+    def KvCache(
+        self, *, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool, threads: int = 1
+    ) -> GpuCache:
+        """As :class:`edgevid.ops.paged_attention.KvCache`; ``threads`` means nothing here."""
+        if page_size <= 0 or page_size % 16:
+            raise ValueError("a KV page holds a positive multiple of 16 tokens")
+        pages = self._device.pages(num_pages, page_size, num_kv_heads, head_dim, f32)
+        return GpuCache(pages, num_pages=num_pages, page_size=page_size, num_kv_heads=num_kv_heads)
+
+
+class GpuCache:
+    """What :class:`edgevid.ops.paged_attention.KvCache` calls: extents checked and written out as slots."""
+
+    def __init__(self, pages: Pages, *, num_pages: int, page_size: int, num_kv_heads: int) -> None:
+        self._pages = pages
+        self._num_pages, self._page_size, self._heads = num_pages, page_size, num_kv_heads
+
+    def append(self, k: Floats, v: Floats, slots: list[Extent]) -> None:
+        listed = self._slots(slots)
+        if not len(listed) == len(k) == len(v):
+            raise ValueError("slots and rows differ in number")
+        self._pages.append(_f32(k), _f32(v), listed)
+
+    def attend(self, q: Floats, extents: list[list[Extent]], scale: float) -> Floats:
+        lists = [self._slots(e) for e in extents]
+        self._check_rows(q, min(map(len, lists)))
+        if len({len(listed) for listed in lists}) == 1:
+            return self._pages.attend(_f32(q), np.stack(lists), scale)
+        group = q.shape[1] // self._heads
+        out = np.empty_like(q)
+        for h, listed in enumerate(lists):
+            mine = slice(h * group, (h + 1) * group)
+            out[:, mine] = self._pages.attend(_f32(q[:, mine]), listed[None], scale, head=h)
+        return out
+
+    def mass(self, q: Floats, extents: list[Extent], scale: float) -> tuple[Floats, Floats]:
+        listed = self._slots(extents)
+        self._check_rows(q, len(listed))
+        return self._pages.mass(_f32(q), listed[None], scale)
+
+    def seal(self, source: list[Extent], order: Ints, target: list[Extent]) -> None:
+        sources, targets = self._slots(source), self._slots(target)
+        if not len(sources) == len(targets) == len(order) or (np.sort(order) != np.arange(len(order))).any():
+            raise ValueError("kv_seal: the order is no permutation of the tokens")
+        self._pages.seal(sources[order], targets)
+
+    def _check_rows(self, q: Floats, tokens: int) -> None:
+        if q.shape[1] % self._heads:
+            raise ValueError("query heads do not divide over KV heads")
+        if len(q) > tokens:
+            raise ValueError("there are fewer tokens than rows")
+
+    def _slots(self, extents: list[Extent]) -> Ints:
+        for page, first, count in extents:
+            inside = first >= 0 and count >= 0 and first + count <= self._page_size
+            if not inside or not 0 <= page < self._num_pages:
+                raise ValueError("an extent leaves its KV page")
+        runs = [np.arange(count) + page * self._page_size + first for page, first, count in extents]
+        return np.concatenate([np.empty(0, np.int32), *runs]).astype(np.int32)
+
+
+def _f32(array: npt.NDArray[Any]) -> Floats:
+    return np.array(array, np.float32, order="C")
+
+
+def _i32(array: npt.NDArray[Any]) -> Ints:
+    return np.array(array, np.int32, order="C")
