@@ -56,10 +56,19 @@ class GraphWriter:
         Raises:
             BadModelError: the nodes do not make a valid graph.
         """
-        import onnx
         import onnx.checker
-        import onnx.helper
         import onnx.shape_inference
+
+        model = self.model()
+        try:
+            onnx.checker.check_model(model, full_check=True)
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            raise BadModelError(f"{self._name}: {str(error).strip().splitlines()[0]}") from None
+        return bytes(model.SerializeToString(deterministic=True))
+
+    def model(self) -> onnx.ModelProto:
+        """The model as it is, not yet checked."""
+        import onnx.helper
 
         graph = onnx.helper.make_graph(
             self._nodes, self._name, self._inputs, self._outputs, initializer=self._weights
@@ -68,11 +77,7 @@ class GraphWriter:
             graph, producer_name="edgevid", opset_imports=[onnx.helper.make_opsetid("", OPSET)]
         )
         model.ir_version = IR_VERSION
-        try:
-            onnx.checker.check_model(model, full_check=True)
-        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-            raise BadModelError(f"{self._name}: {str(error).strip().splitlines()[0]}") from None
-        return bytes(model.SerializeToString(deterministic=True))
+        return model
 
 
 def _value_info(name: str, dtype: npt.DTypeLike, shape: list[int | str]) -> onnx.ValueInfoProto:
