@@ -1,0 +1,1 @@
+"""Side room: training and data generation. Needs the extra ``train``; nothing at run time imports it."""

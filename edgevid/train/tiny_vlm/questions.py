@@ -1,0 +1,94 @@
+"""Questions about a stream, in words, with their answers and the seconds that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from edgevid.train.tiny_vlm.world import COLOURS, NO_STAR, SHAPES, TEXTURES, Stream
+
+Family = Literal["colour", "place", "after", "when", "star"]
+FAMILIES: tuple[Family, ...] = ("colour", "place", "after", "when", "star")
+"""``colour``, ``place``: of a shape at a second. ``after``: the scene that followed a scene, as COIN asks for
+the step after a step. ``when``: the second of a star, the needle; ``star``: where a needle was."""
+
+_PLACES = tuple(
+    f"{row} {column}" for row in ("top", "middle", "bottom") for column in ("left", "centre", "right")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """``prompt + answer`` is what the model was trained on; ``second`` is where the answer stands."""
+
+    family: Family
+    prompt: str
+    answer: str
+    second: int
+
+
+def ask(rng: np.random.Generator, stream: Stream, family: Family | None = None) -> Question | None:
+    """A random question; None when the stream holds nothing the family could ask about."""
+    family = family or FAMILIES[rng.integers(len(FAMILIES))]
+    return _ASKERS[family](rng, stream)
+
+
+def _second(stream: Stream, t: int) -> str:
+    return f"{stream.start_s + t:03d}"
+
+
+def _scene(index: int) -> str:
+    colour, texture = divmod(int(index), len(TEXTURES))
+    return f"{COLOURS[colour][0]} {TEXTURES[texture]}"
+
+
+def _question(family: Family, text: str, answer: str, second: int) -> Question:
+    return Question(family, f"\nq: {text}? a:", f" {answer}", second)
+
+
+def _ask_colour(rng: np.random.Generator, stream: Stream) -> Question:
+    t, shape = int(rng.integers(len(stream))), int(rng.integers(len(SHAPES)))
+    colour = COLOURS[stream.colour[t, shape]][0]
+    text = f"at second {_second(stream, t)} what colour was the {SHAPES[shape]}"
+    return _question("colour", text, colour, stream.start_s + t)
+
+
+def _ask_place(rng: np.random.Generator, stream: Stream) -> Question:
+    t, shape = int(rng.integers(len(stream))), int(rng.integers(len(SHAPES)))
+    text = f"at second {_second(stream, t)} where was the {SHAPES[shape]}"
+    return _question("place", text, _PLACES[stream.cell[t, shape]], stream.start_s + t)
+
+
+def _ask_after(rng: np.random.Generator, stream: Stream) -> Question | None:
+    changes = np.flatnonzero(np.diff(stream.scene)) + 1
+    shown, times = np.unique(stream.scene[np.r_[0, changes]], return_counts=True)
+    once = [t for t in changes if stream.scene[t - 1] in shown[times == 1]]
+    if not once:
+        return None
+    t = int(rng.choice(once))
+    text = f"which scene came after {_scene(stream.scene[t - 1])}"
+    return _question("after", text, _scene(stream.scene[t]), stream.start_s + t)
+
+
+def _ask_when(rng: np.random.Generator, stream: Stream) -> Question:
+    t = int(rng.choice(np.flatnonzero(stream.star_colour != NO_STAR)))
+    text = f"when was the {COLOURS[stream.star_colour[t]][0]} star"
+    return _question("when", text, f"second {_second(stream, t)}", stream.start_s + t)
+
+
+def _ask_star(rng: np.random.Generator, stream: Stream) -> Question:
+    t = int(rng.choice(np.flatnonzero(stream.star_colour != NO_STAR)))
+    text = f"where was the {COLOURS[stream.star_colour[t]][0]} star"
+    return _question("star", text, _PLACES[stream.star_cell[t]], stream.start_s + t)
+
+
+_ASKERS: dict[Family, Callable[[np.random.Generator, Stream], Question | None]] = {
+    "colour": _ask_colour,
+    "place": _ask_place,
+    "after": _ask_after,
+    "when": _ask_when,
+    "star": _ask_star,
+}
