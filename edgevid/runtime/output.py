@@ -8,6 +8,7 @@ from typing import Any
 
 from edgevid.runtime.channel import Channel, Closed
 from edgevid.runtime.message import Message
+from edgevid.runtime.signals import beats
 
 
 class Output:
@@ -23,10 +24,12 @@ class Output:
     def get(self, timeout_s: float | None = None) -> Message[Any] | None:
         """The next message; None when there is none in time, or the pipeline has ended (see ``ended``)."""
         try:
-            return self._channel.get(timeout_s)
+            for wait_s in beats(timeout_s):
+                if (message := self._channel.get(wait_s)) is not None:
+                    return message
         except Closed:
             self._check()
-            return None
+        return None
 
     @property
     def ended(self) -> bool:

@@ -11,7 +11,7 @@ from edgevid.runtime.graph import Graph, Node
 from edgevid.runtime.message import now_ns
 from edgevid.runtime.metrics import PipelineMetrics
 from edgevid.runtime.run import StageRun
-from edgevid.runtime.signals import sigterm_exits
+from edgevid.runtime.signals import beats, sigterm_exits
 from edgevid.runtime.source import SourceRun
 from edgevid.runtime.trace import Trace
 
@@ -93,7 +93,7 @@ class Pipeline(Graph):
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the end; False when it has not come in time. Raises what ``run`` raises."""
-        finished = self._over.wait(timeout_s)
+        finished = any(self._over.wait(wait_s) for wait_s in beats(timeout_s))
         self._raise_failure()
         if finished:
             self._close()
