@@ -11,6 +11,7 @@ from edgevid.app.quantities import parse_age_s, parse_bytes
 from edgevid.app.toml_table import Table
 from edgevid.core.errors import BadInputError
 from edgevid.core.nouns import KINDS, Kind
+from edgevid.media.uri import redact
 from edgevid.memory.erasing import Retention
 
 _MOST_CAMERAS = 64
@@ -63,7 +64,8 @@ def named(cameras: Iterable[Camera]) -> tuple[Camera, ...]:
     taken: set[str] = {camera.name for camera in found if camera.name}
     for i, camera in enumerate(found):
         if camera.name is None:
-            stem = camera.source.rstrip("/").rpartition("/")[2] or camera.source
+            address = redact(camera.source)
+            stem = address.rstrip("/").rpartition("/")[2] or address
             name = stem if stem not in taken else f"{stem} {i + 1}"
             taken.add(name)
             found[i] = replace(camera, name=name)

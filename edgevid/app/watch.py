@@ -16,8 +16,6 @@ from edgevid.core.errors import BadInputError, UsageError
 from edgevid.core.nouns import KINDS, Kind
 from edgevid.memory.erasing import Retention
 
-_LIVE_KINDS = frozenset({"rtsp", "device", "webrtc"})
-
 
 class _Channels(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
     name = "kinds"
@@ -167,9 +165,9 @@ def _plan_of_line(sources: tuple[str, ...], options: dict[str, Any]) -> WatchPla
 
 
 def _live_if_it_is(camera: Camera) -> Camera:
-    from edgevid.media.uri import parse_uri
+    from edgevid.media.uri import is_live
 
-    return replace(camera, live=camera.live or parse_uri(camera.source).kind in _LIVE_KINDS)
+    return replace(camera, live=camera.live or is_live(camera.source))
 
 
 def _at_terminal() -> bool:

@@ -123,11 +123,12 @@ def _opened(camera: Camera, *, alone: bool, stack: ExitStack) -> Source | str:
     """Files, and a single live source, are opened before models load: a wrong path is told at once."""
     from edgevid.app.sample import sample_video
     from edgevid.media.source import open_source
+    from edgevid.media.uri import is_live
 
     address = str(sample_video()) if camera.source == SAMPLE else camera.source
-    if camera.live and not alone:
-        return address
-    return stack.enter_context(open_source(address))
+    if is_live(address):
+        return stack.enter_context(open_source(address)) if alone else address
+    return stack.enter_context(open_source(address, paced=camera.live))
 
 
 def _wire(

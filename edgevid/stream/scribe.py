@@ -75,8 +75,8 @@ class Scribe:
             yield self._write(self._ticks.pop(due), self._parts.pop(due, []))
 
     def _write(self, tick: Tick, parts: list[Part]) -> Written:
-        if tick.frame is not None and tick.frame.wall_ns is not None:
-            self._set_clock(tick.frame.wall_ns - tick.frame.pts_ns)
+        if tick.wall_offset_ns is not None:
+            self._set_clock(tick.wall_offset_ns)
         found = [*tick.glanced, *(o for part in parts for o in part.observations)]
         text_period_ns = max((part.text_period_ns for part in parts), default=0) or self._period_ns
         events = []

@@ -14,7 +14,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from edgevid.stream.watcher import Watcher
 
 if TYPE_CHECKING:
     from edgevid.media.info import SourceInfo
+    from edgevid.media.passage import ReadStats
     from edgevid.media.source import Source
     from edgevid.models.llm import LanguageModel
     from edgevid.models.store import ModelStore
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _SAMPLE_RATE = 16_000  # what every audio channel listens at
 _LOOKS_PER_S = 8.0  # cuts are told from motion by looking this often, whatever the sampling rate
+_CHUNK_S, _LIVE_CHUNK_S = 0.5, 0.2  # sound comes in pieces of this; live it must not come late
 _MAX_SIDE = 960  # pixels; the finest channel (screen text) reads no more
 
 
@@ -111,6 +113,7 @@ class StreamSession:
         self._video_id: int | None = None
         self._elapsed_s = 0.0
         self._warnings: list[str] = []
+        self._source_stats: ReadStats | None = None
 
     def __enter__(self) -> StreamSession:
         return self
@@ -188,7 +191,8 @@ class StreamSession:
             source: a path or URI, or an open source, which is closed at the end.
             limits: what the source may cost.
             start_s, end_s: part of the source to watch.
-            live: the newest frame wins; what cannot be looked at in time is dropped and counted.
+            live: the newest frame wins; what cannot be looked at in time is dropped and counted. A source
+                that is live itself is always watched so.
             on_frame: is shown every frame that is to be looked at (pictures to keep, a preview).
             on_seen: is told what was seen in each frame that was looked at.
 
@@ -222,6 +226,7 @@ class StreamSession:
                 self._opened = opened
                 if self._stopping:  # while it was opened
                     return
+                live = live or opened.info.live
                 watcher = self._begin(opened.info, looks, live=live, on_frame=on_frame, on_seen=on_seen)
                 items = opened.read(
                     fps=self.fps * looks,
@@ -229,11 +234,13 @@ class StreamSession:
                     start_s=start_s,
                     end_s=end_s,
                     max_side=_MAX_SIDE,
+                    chunk_s=_LIVE_CHUNK_S if live else _CHUNK_S,
                 )
                 try:
                     yield from watcher.follow(items, interrupt=opened.close)
                 finally:
                     self._warnings = list(opened.warnings)
+                    self._source_stats = opened.stats
                     self.memory.set_watched(self.video_id, watcher.media_ns)
         finally:
             self._opened = None
@@ -277,7 +284,8 @@ class StreamSession:
     def stats(self) -> dict[str, Any]:
         """The ``stats`` line: counts, rates, memory, per-stage latencies and queues of the last watch."""
         decoder = self._follower.stats() if self._follower is not None else {}
-        began_s = self._began_s
+        began_s, opened = self._began_s, self._opened
+        read = opened.stats if opened is not None else self._source_stats
         return stats_json(
             frames=self._watcher.frames if self._watcher else 0,
             media_s=self._watcher.media_ns / NS_PER_S if self._watcher else 0.0,
@@ -288,6 +296,7 @@ class StreamSession:
             warnings=[*self._left_out, *self._warnings],
             channels=channels_json(self._watcher.pipeline.metrics()) if self._watcher else {},
             **({"source": self.label} if self.label else {}),
+            **({"live": asdict(read.live)} if read is not None and read.live is not None else {}),
             **({"decoder": decoder} if decoder else {}),
         )
 

@@ -24,6 +24,7 @@ class Tick:
         sound: since the last tick, in order.
         glanced: what the channels that see every frame found since the last tick.
         last: the source has ended; channels give what they still hold.
+        wall_offset_ns: wall clock minus presentation time for live sources, else None.
     """
 
     number: int
@@ -32,6 +33,7 @@ class Tick:
     sound: tuple[AudioChunk, ...]
     glanced: tuple[Observation, ...]
     last: bool = False
+    wall_offset_ns: int | None = None
 
 
 class Ticker:
@@ -67,9 +69,12 @@ class Ticker:
         self._glanced: list[Observation] = []
         self._glimpses = -1
         self._number = 0
+        self._wall_offset_ns: int | None = None
 
     def __call__(self, item: Frame | AudioChunk) -> Tick | None:
         """Take the next item."""
+        if item.wall_ns is not None:
+            self._wall_offset_ns = item.wall_ns - item.pts_ns
         if isinstance(item, AudioChunk):
             self._sound.append(item)
             end_ns = item.pts_ns + len(item.samples) * NS_PER_S // item.sample_rate
@@ -98,7 +103,8 @@ class Ticker:
         return len(self._glanced) > known
 
     def _tick(self, frame: Frame | None, pts_ns: int, *, last: bool = False) -> Tick:
-        tick = Tick(self._number, pts_ns, frame, tuple(self._sound), tuple(self._glanced), last)
+        sound, glanced = tuple(self._sound), tuple(self._glanced)
+        tick = Tick(self._number, pts_ns, frame, sound, glanced, last, self._wall_offset_ns)
         self._number += 1
         self._sound, self._glanced = [], []
         return tick
