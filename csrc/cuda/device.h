@@ -5,7 +5,9 @@
 #ifdef __CUDACC__
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
+#define EV_UNROLL _Pragma("unroll")  // so that an array indexed by the loop stays in registers
 #else
+#define EV_UNROLL
 #include "cuda/shim/device.h"
 #endif
 

@@ -90,10 +90,14 @@ __device__ void attend_tile(Row& row, const Tile<T>& tile, const float* query, f
   if (!with_values) return;
   weights[lane] = weight;
   __syncwarp();
+  EV_UNROLL
   for (int i = 0; i < kLaneDims; ++i) row.out[i] *= kept;
-  for (int t = 0; t < visible; ++t)
-    for (int i = 0, d = lane; d < head_dim; ++i, d += kWarp)
-      row.out[i] += weights[t] * to_float(tile.values[t][d]);
+  for (int t = 0; t < visible; ++t) {
+    EV_UNROLL
+    for (int i = 0; i < kLaneDims; ++i)
+      if (const int d = lane + i * kWarp; d < head_dim)
+        row.out[i] += weights[t] * to_float(tile.values[t][d]);
+  }
   __syncwarp();
 }
 
@@ -120,6 +124,7 @@ __global__ void attend_split(EvCudaPages p, EvCudaAttention a, Parts parts, int 
     const int count = last - start < kTile ? last - start : kTile;
     stage(tile, p, slots + start, count, head, with_values);
     __syncthreads();
+    EV_UNROLL
     for (int i = 0; i < kWarpRows; ++i) {
       const int r = first_row + warp * kWarpRows + i;
       const int seen = a.tokens - a.m + 1 + r / a.group - start;
@@ -131,15 +136,17 @@ __global__ void attend_split(EvCudaPages p, EvCudaAttention a, Parts parts, int 
     __syncthreads();
   }
 
+  EV_UNROLL
   for (int i = 0; i < kWarpRows; ++i) {
     const int r = first_row + warp * kWarpRows + i;
     if (r >= rows) continue;
     const int64_t part = (int64_t{blockIdx.z} * p.num_kv_heads + head) * rows + r;
     if (lane == 0) parts.max[part] = mine[i].max;
     if (lane == 0) parts.sum[part] = mine[i].sum;
-    if (with_values)
-      for (int j = 0, d = lane; d < p.head_dim; ++j, d += kWarp)
-        parts.out[part * p.head_dim + d] = mine[i].out[j];
+    if (!with_values) continue;
+    EV_UNROLL
+    for (int j = 0; j < kLaneDims; ++j)
+      if (const int d = lane + j * kWarp; d < p.head_dim) parts.out[part * p.head_dim + d] = mine[i].out[j];
   }
 }
 

@@ -43,6 +43,7 @@ class Decoder {
   const std::shared_ptr<kv::PagePool>& pages() const { return pages_; }
   ThreadPool& threads() const { return threads_; }
   kv::WindowPolicy window() const { return {options_.window, options_.sinks}; }
+  kv::KeyRotation key_rotation() const { return {config_.rope_inv_freq, config_.rope_layout}; }
   size_t weight_bytes() const;  // of the packed weights that one token reads
 
   // Embedding rows of tokens into out [ids.size(), hidden]. Throws Error(kInvalidArgument) for an unknown id.

@@ -74,7 +74,7 @@ void Forward::attend(uint32_t index, const kv::KvCache& cache, kv::Selection& se
   const ops::KvLayer kv_layer = cache.layout().layer(index);
   ops::kv_append(kv_layer, k, v, slots_, threads_);
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
-  ops::paged_attention(q, n_heads, kv_layer, selection.plans(index, q), scale, attended, threads_);
+  ops::paged_attention(q, n_heads, kv_layer, selection.plans(index, q, threads_), scale, attended, threads_);
   apply(layer.attn_output, attended, {}, delta_.rows(m_));
 }
 

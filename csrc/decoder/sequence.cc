@@ -6,11 +6,11 @@
 
 namespace ev::decoder {
 
-Sequence::Sequence(std::shared_ptr<const Decoder> decoder, std::unique_ptr<kv::Selection> selection)
+Sequence::Sequence(std::shared_ptr<const Decoder> decoder, std::unique_ptr<kv::Selection> selection,
+                   std::shared_ptr<const kv::Sealer> sealer)
     : decoder_(std::move(decoder)),
-      cache_(std::make_unique<kv::KvCache>(
-          decoder_->pages(), decoder_->window(),
-          kv::KeyRotation{decoder_->config().rope_inv_freq, decoder_->config().rope_layout})),
+      cache_(std::make_unique<kv::KvCache>(decoder_->pages(), decoder_->window(), decoder_->key_rotation(),
+                                           std::move(sealer))),
       selection_(selection ? std::move(selection) : std::make_unique<kv::WindowSelection>()) {}
 
 int64_t Sequence::rows_for(LogitRows which, int64_t m) {
@@ -50,8 +50,9 @@ void Sequence::append(int64_t m, LogitRows which, MatrixRef<float> logits, const
     throw Error(ErrorCode::kInvalidArgument, "the logits have a wrong shape");
   const Decoder::Loan forward(*decoder_);
   int64_t filled = 0;  // rows of logits
+  const int64_t longest = std::min(decoder_->options().chunk, cache_->max_step());
   for (int64_t first = 0; first < m;) {
-    const auto step = static_cast<uint32_t>(std::min<int64_t>(m - first, decoder_->options().chunk));
+    const auto step = static_cast<uint32_t>(std::min(m - first, longest));
     const bool last = first + step == m;
     limits.check();
     cache_->begin_append(step, decoder_->threads());
@@ -71,8 +72,13 @@ void Sequence::append(int64_t m, LogitRows which, MatrixRef<float> logits, const
 }
 
 std::unique_ptr<Sequence> Sequence::fork() const {
-  auto copy = std::make_unique<Sequence>(decoder_, selection_->clone());
-  copy->cache_ = cache_->fork();
+  return fork(selection_->clone(), nullptr);
+}
+
+std::unique_ptr<Sequence> Sequence::fork(std::unique_ptr<kv::Selection> selection,
+                                         std::shared_ptr<const kv::Sealer> sealer) const {
+  auto copy = std::make_unique<Sequence>(decoder_, std::move(selection));
+  copy->cache_ = cache_->fork(std::move(sealer));
   return copy;
 }
 

@@ -19,9 +19,10 @@ enum class LogitRows { kNone, kLast, kAll };
 // Not thread-safe; different sequences of one decoder may be used on different threads at the same time.
 class Sequence {
  public:
-  // `selection` null: dense attention.
+  // `selection` null: dense attention. `sealer` null: nothing is sealed.
   explicit Sequence(std::shared_ptr<const Decoder> decoder,
-                    std::unique_ptr<kv::Selection> selection = nullptr);
+                    std::unique_ptr<kv::Selection> selection = nullptr,
+                    std::shared_ptr<const kv::Sealer> sealer = nullptr);
 
   // Runs tokens or embedding rows [m, hidden] in steps of the decoder's chunk. `logits` [rows_for(which, m),
   // vocab] receives what `which` names. Throws what `limits` throws, Error(kOutOfMemory) when the page pool
@@ -35,7 +36,10 @@ class Sequence {
 
   // A second sequence with the same past.
   std::unique_ptr<Sequence> fork() const;
-  void truncate(uint64_t length) { cache_->truncate(length); }
+  // The same, attending in another way from now on; see KvCache::fork().
+  std::unique_ptr<Sequence> fork(std::unique_ptr<kv::Selection> selection,
+                                 std::shared_ptr<const kv::Sealer> sealer) const;
+  void truncate(uint64_t length) { cache_->truncate(length, decoder_->threads()); }
 
   uint64_t length() const { return cache_->length(); }
   const kv::KvCache& cache() const { return *cache_; }

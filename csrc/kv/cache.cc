@@ -10,15 +10,17 @@
 
 namespace ev::kv {
 
-KvCache::KvCache(std::shared_ptr<PagePool> pool, const WindowPolicy& window, const KeyRotation& rotation)
-    : pool_(std::move(pool)), window_(window), rotation_(rotation) {
+KvCache::KvCache(std::shared_ptr<PagePool> pool, const WindowPolicy& window, const KeyRotation& rotation,
+                 std::shared_ptr<const Sealer> sealer)
+    : pool_(std::move(pool)), window_(window), rotation_(rotation), sealer_(std::move(sealer)) {
   const uint32_t page_size = layout().page_size();
   if (window_.sinks % page_size != 0)
     throw Error(ErrorCode::kInvalidArgument, "the sinks must fill whole pages");
-  const uint64_t least = uint64_t{window_.sinks} + 2 * page_size;
+  const uint64_t least = uint64_t{window_.sinks} + 2 * uint64_t{drop_pages()} * page_size;
   if (window_.tokens != 0 && window_.tokens < least)
     throw Error(ErrorCode::kInvalidArgument,
-                "a window must hold its sinks and two pages more: " + std::to_string(least) + " tokens");
+                "a window must hold its sinks and twice what it drops at a time: " + std::to_string(least) +
+                    " tokens");
 }
 
 KvCache::~KvCache() {
@@ -26,8 +28,10 @@ KvCache::~KvCache() {
   for (const PageId id : unshifted_sinks_) pool_->release(id);
 }
 
-std::unique_ptr<KvCache> KvCache::fork() const {
-  auto copy = std::make_unique<KvCache>(pool_, window_, rotation_);
+std::unique_ptr<KvCache> KvCache::fork(std::shared_ptr<const Sealer> sealer) const {
+  if (sealer && !segments_.empty())
+    throw Error(ErrorCode::kInvalidArgument, "what is sealed already cannot be sealed another way");
+  auto copy = std::make_unique<KvCache>(pool_, window_, rotation_, sealer ? std::move(sealer) : sealer_);
   const auto share = [this](const std::vector<PageId>& from, size_t count, std::vector<PageId>& to) {
     to.reserve(count);
     for (size_t i = 0; i < count; ++i) {
@@ -37,6 +41,7 @@ std::unique_ptr<KvCache> KvCache::fork() const {
   };
   share(pages_, pages_for(kept()), copy->pages_);
   share(unshifted_sinks_, unshifted_sinks_.size(), copy->unshifted_sinks_);
+  copy->segments_ = segments_;
   copy->length_ = length_;
   copy->evicted_ = evicted_;
   return copy;
@@ -44,8 +49,8 @@ std::unique_ptr<KvCache> KvCache::fork() const {
 
 uint32_t KvCache::max_step() const {
   if (window_.tokens == 0) return std::numeric_limits<int32_t>::max();
-  // Whole pages are evicted, so the window may have to give up to a page more than is due.
-  return window_.tokens - window_.sinks - layout().page_size();
+  // Whole pages or segments are evicted, so the window may have to give almost one more than is due.
+  return window_.tokens - window_.sinks - drop_pages() * layout().page_size();
 }
 
 void KvCache::begin_append(uint32_t rows, ThreadPool& threads) {
@@ -54,6 +59,7 @@ void KvCache::begin_append(uint32_t rows, ThreadPool& threads) {
   if (length_ + rows > std::numeric_limits<int32_t>::max())
     throw Error(ErrorCode::kUnsupported, "a sequence is longer than 2^31 tokens");
   slide(rows, threads);
+  if (sealer_) seal_due(threads);
   pending_ = rows;
   try {
     if (rows > 0 && kept() % layout().page_size() != 0) own_page(kept() / layout().page_size());
@@ -79,7 +85,7 @@ void KvCache::rollback() {
   }
 }
 
-void KvCache::truncate(uint64_t length) {
+void KvCache::truncate(uint64_t length, ThreadPool& threads) {
   if (length > length_)
     throw Error(ErrorCode::kInvalidArgument, "cannot truncate to more tokens than there are");
   if (length != 0 && evicted_ != 0 && length < evicted_ + window_.sinks)
@@ -89,6 +95,12 @@ void KvCache::truncate(uint64_t length) {
     unshifted_sinks_.clear();
     evicted_ = 0;
   }
+  const uint64_t remaining = length - evicted_;
+  const auto start = [this](size_t segment) { return window_.sinks + segment * sealer_->policy().segment; };
+  size_t left = segments_.size();
+  while (left > 0 && start(left - 1) >= remaining) --left;
+  if (left > 0 && start(left) > remaining) unseal(--left, threads);
+  segments_.resize(left);
   length_ = length;
   rollback();
 }
@@ -112,13 +124,75 @@ void KvCache::slide(uint32_t rows, ThreadPool& threads) {
   own_sinks();  // may fail; the rest does not
   while (uint64_t{kept()} + rows > window_.tokens) {
     const auto oldest = pages_.begin() + sink_pages();
-    pool_->release(*oldest);
-    pages_.erase(oldest);
-    evicted_ += layout().page_size();
+    std::for_each(oldest, oldest + drop_pages(), [this](PageId id) { pool_->release(id); });
+    pages_.erase(oldest, oldest + drop_pages());
+    if (!segments_.empty()) segments_.erase(segments_.begin());
+    evicted_ += drop_pages() * layout().page_size();
   }
   for (uint32_t i = 0; i < sink_pages(); ++i)
     shift_page(layout(), rotation_, static_cast<int32_t>(evicted_), pool_->data(unshifted_sinks_[i]),
                pool_->data(pages_[i]), threads);
+}
+
+void KvCache::seal_due(ThreadPool& threads) {
+  const SealPolicy& policy = sealer_->policy();
+  while (kept() >= uint64_t{window_.sinks} + sealed() + policy.segment + policy.recent) {
+    const size_t index = segments_.size();
+    std::vector<PageId> fresh;
+    if (!try_acquire(sealer_->pages(), fresh)) return;
+    try {
+      segments_.reserve(index + 1);
+      const Segment* previous = segments_.empty() ? nullptr : segments_.back().get();
+      segments_.push_back(sealer_->seal(segment_data(index), data_of(fresh),
+                                        evicted_ + window_.sinks + uint64_t{sealed()}, previous, threads));
+    } catch (...) {
+      for (const PageId id : fresh) pool_->release(id);
+      throw;
+    }
+    replace_segment_pages(index, fresh);
+  }
+}
+
+// Leaves the segment listed; the caller drops it.
+void KvCache::unseal(size_t index, ThreadPool& threads) {
+  std::vector<PageId> fresh;
+  if (!try_acquire(sealer_->pages(), fresh))
+    throw Error(ErrorCode::kOutOfMemory, "the KV cache has no room to reopen a sealed segment");
+  try {
+    sealer_->unseal(*segments_[index], segment_data(index), data_of(fresh), threads);
+  } catch (...) {
+    for (const PageId id : fresh) pool_->release(id);
+    throw;
+  }
+  replace_segment_pages(index, fresh);
+}
+
+bool KvCache::try_acquire(uint32_t count, std::vector<PageId>& fresh) {
+  fresh.reserve(count);
+  try {
+    while (fresh.size() < count) fresh.push_back(pool_->acquire());
+    return true;
+  } catch (const Error& e) {
+    for (const PageId id : fresh) pool_->release(id);
+    if (e.code() != ErrorCode::kOutOfMemory) throw;
+    return false;
+  }
+}
+
+std::vector<uint8_t*> KvCache::data_of(const std::vector<PageId>& pages) const {
+  std::vector<uint8_t*> data;
+  for (const PageId id : pages) data.push_back(pool_->data(id));
+  return data;
+}
+
+std::vector<uint8_t*> KvCache::segment_data(size_t index) const {
+  const auto first = pages_.begin() + static_cast<std::ptrdiff_t>(sink_pages() + index * sealer_->pages());
+  return data_of({first, first + sealer_->pages()});
+}
+
+void KvCache::replace_segment_pages(size_t index, const std::vector<PageId>& fresh) {
+  for (size_t i = 0; i < fresh.size(); ++i)
+    pool_->release(std::exchange(pages_[sink_pages() + index * sealer_->pages() + i], fresh[i]));
 }
 
 void KvCache::own_sinks() {

@@ -1,9 +1,46 @@
 #include "kv/invariants.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ev::kv {
 namespace {
+
+std::string check_layer(const LayerClusters& layer, uint32_t tokens) {
+  std::vector<bool> seen(tokens);
+  if (layer.order.size() != tokens) return "a layer's slots are not its segment's tokens";
+  for (const uint16_t token : layer.order) {
+    if (token >= tokens || seen[token]) return "a sealed token lies in two slots";
+    seen[token] = true;
+  }
+  const std::vector<int32_t>& begin = layer.begin;
+  if (begin.size() != static_cast<size_t>(layer.summaries.clusters) + 1 || begin.front() != 0 ||
+      static_cast<uint32_t>(begin.back()) != tokens)
+    return "a layer's clusters do not cover its segment";
+  for (size_t c = 1; c < begin.size(); ++c) {
+    if (begin[c] <= begin[c - 1]) return "a cluster is empty";
+    const auto first = layer.order.begin() + begin[c - 1], end = layer.order.begin() + begin[c];
+    if (!std::is_sorted(first, end)) return "a cluster's tokens are not in order of time";
+  }
+  return "";
+}
+
+std::string check_segments(const KvCache& cache) {
+  if (cache.segments().empty()) return "";
+  if (cache.sealer() == nullptr) return "there are sealed segments without a sealer";
+  if (uint64_t{cache.window().sinks} + cache.sealed() > cache.kept())
+    return "sealed tokens are no longer kept";
+  for (const SegmentPtr& segment : cache.segments()) {
+    if (segment->tokens != cache.sealer()->policy().segment ||
+        segment->layers.size() != cache.layout().n_layers)
+      return "a segment has a wrong size";
+    for (const LayerClusters& layer : segment->layers) {
+      std::string violation = check_layer(layer, segment->tokens);
+      if (!violation.empty()) return violation;
+    }
+  }
+  return "";
+}
 
 std::string check_cache(const KvCache& cache) {
   const uint32_t page_size = cache.layout().page_size();
@@ -20,7 +57,16 @@ std::string check_cache(const KvCache& cache) {
   if (unshifted != sink_pages && (unshifted != 0 || cache.evicted() != 0))
     return "the sinks lack their unshifted copy";
   if (cache.evicted() != 0 && cache.kept() < window.sinks) return "a sink was evicted";
-  return "";
+  return check_segments(cache);
+}
+
+using Slots = std::vector<std::pair<const void*, int32_t>>;
+
+Slots slots_of(const std::vector<ops::Extent>& extents) {
+  Slots slots;
+  for (const ops::Extent& e : extents)
+    for (int32_t i = 0; i < e.count; ++i) slots.emplace_back(e.page, e.first + i);
+  return slots;
 }
 
 }  // namespace
@@ -47,6 +93,28 @@ std::string find_violation(const PagePool& pool, const std::vector<const KvCache
     }
   }
   if (listed != owners) return "a page's owners are not the caches that list it";
+  return "";
+}
+
+std::string find_violation(const KvCache& cache, const std::vector<ops::Extent>& attended) {
+  const uint32_t sinks = std::min(cache.window().sinks, cache.kept());
+  const uint32_t unsealed = sinks + cache.sealed(), end = cache.kept() + cache.pending();
+  std::vector<ops::Extent> all, resident;
+  cache.add_extents(0, end, all);
+  cache.add_extents(0, sinks, resident);
+  cache.add_extents(unsealed, end - unsealed, resident);
+  Slots mine = slots_of(attended), kept = slots_of(all), wanted = slots_of(resident);
+  if (mine.size() < cache.pending() ||
+      !std::equal(mine.end() - cache.pending(), mine.end(), kept.end() - cache.pending()))
+    return "the step's rows are not the last tokens attended";
+  std::sort(mine.begin(), mine.end());
+  std::sort(kept.begin(), kept.end());
+  std::sort(wanted.begin(), wanted.end());
+  if (std::adjacent_find(mine.begin(), mine.end()) != mine.end()) return "a token is attended twice";
+  if (!std::includes(kept.begin(), kept.end(), mine.begin(), mine.end()))
+    return "a token is attended that is not kept";
+  if (!std::includes(mine.begin(), mine.end(), wanted.begin(), wanted.end()))
+    return "a resident token is not attended";
   return "";
 }
 

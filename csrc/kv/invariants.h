@@ -16,8 +16,14 @@ namespace ev::kv {
 //   - a page has as many owners as caches list it, and no cache lists it twice;
 //   - a cache lists exactly the pages its kept tokens (and the step under way) fill;
 //   - whole pages are evicted, only between sinks and newest, and the window is not exceeded;
-//   - the sinks have an unshifted copy once the window has slid.
+//   - the sinks have an unshifted copy once the window has slid;
+//   - sealed segments hold tokens that are kept, each token in exactly one slot and one cluster of every
+//   layer.
 // `caches` must be all caches of the pool, none of them in use on another thread.
 std::string find_violation(const PagePool& pool, const std::vector<const KvCache*>& caches);
+
+// The same for what a step attends: no token twice, sinks, unsealed tokens and the step's rows all there, the
+// rows last and in order.
+std::string find_violation(const KvCache& cache, const std::vector<ops::Extent>& attended);
 
 }  // namespace ev::kv

@@ -19,7 +19,7 @@ void WindowSelection::begin_step(const KvCache& cache) {
   plan_.set(extents_, rows, cache.layout().shape);
 }
 
-const Plans& WindowSelection::plans(uint32_t, MatrixRef<const float>) {
+const Plans& WindowSelection::plans(uint32_t, MatrixRef<const float>, ThreadPool&) {
   return plans_;
 }
 

@@ -28,7 +28,7 @@ class Selection {
   virtual void begin_step(const KvCache& cache) = 0;
   // q [rows, num_q_heads * head_dim], rotated. The plans stay valid until the next call; the pending rows are
   // their last tokens.
-  virtual const Plans& plans(uint32_t layer, MatrixRef<const float> q) = 0;
+  virtual const Plans& plans(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) = 0;
   // For a forked sequence.
   virtual std::unique_ptr<Selection> clone() const = 0;
 };
@@ -42,7 +42,7 @@ class WindowSelection final : public Selection {
   WindowSelection& operator=(const WindowSelection&) = delete;
   std::string name() const override;
   void begin_step(const KvCache& cache) override;
-  const Plans& plans(uint32_t layer, MatrixRef<const float> q) override;
+  const Plans& plans(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) override;
   std::unique_ptr<Selection> clone() const override {
     return std::make_unique<WindowSelection>(sinks_, recent_);
   }

@@ -14,6 +14,8 @@
 
 #include "decoder/decoder.h"
 #include "decoder/sequence.h"
+#include "kv/resv_selection.h"
+#include "kv/tracing.h"
 #include "ops/dequantize.h"
 
 namespace py = pybind11;
@@ -94,6 +96,16 @@ class SequenceHandle {
     return fn(*sequence_);
   }
 
+  // The same for what needs the GIL. Taken after the lock, which a running call holds without it.
+  template <class Fn>
+  auto read(const Fn& fn) {
+    py::gil_scoped_release no_gil;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!sequence_) throw Error(ErrorCode::kInvalidArgument, "the sequence is closed");
+    const py::gil_scoped_acquire gil;
+    return fn(*sequence_);
+  }
+
   void close() {
     const py::gil_scoped_release no_gil;
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -157,6 +169,126 @@ py::array_t<float> embedding_rows(const std::string& path, const std::vector<Tok
   return out;
 }
 
+// The optional keywords of new_sequence's `retrieval`; KVConfig checks and names them.
+struct Retrieval {
+  kv::SealPolicy seal;
+  kv::RetrievalPolicy policy;
+};
+
+Retrieval parse_retrieval(const py::dict& d) {
+  Retrieval r;
+  r.seal.segment = d["segment"].cast<uint32_t>();
+  r.seal.recent = d["recent"].cast<uint32_t>();
+  r.seal.rule.threshold = d["hamming"].cast<int>();
+  r.seal.rule.capacity = d["clusters"].cast<int64_t>();
+  r.seal.centred = d["centred"].cast<bool>();
+  r.seal.rotated = d["rotated"].cast<bool>();
+  r.seal.seed = d["seed"].cast<uint64_t>();
+  r.policy.rule.threshold = d["mass"].cast<float>();
+  r.policy.rule.pooled = d["pooled"].cast<bool>();
+  r.policy.rule.exact = d["sorted"].cast<bool>();
+  r.policy.rule.max_tokens = d["max_tokens"].cast<int64_t>();
+  r.policy.everything = d["everything"].cast<bool>();
+  r.policy.dense_share = d["dense_share"].cast<float>();
+  r.policy.min_sealed = d["min_sealed"].cast<uint32_t>();
+  r.policy.certify = d["certify"].cast<bool>();
+  return r;
+}
+
+std::shared_ptr<const kv::Sealer> make_sealer(const Decoder& d, const Retrieval& r) {
+  return std::make_shared<kv::Sealer>(r.seal, d.pages()->layout(), d.key_rotation());
+}
+
+std::unique_ptr<SequenceHandle> fork(SequenceHandle& handle, const std::optional<py::dict>& retrieval) {
+  if (!retrieval) return std::make_unique<SequenceHandle>(handle.use([](Sequence& s) { return s.fork(); }));
+  const Retrieval r = parse_retrieval(*retrieval);
+  return std::make_unique<SequenceHandle>(handle.use([&](Sequence& s) {
+    return s.fork(std::make_unique<kv::ResvSelection>(r.policy, s.decoder().config().n_layers),
+                  make_sealer(s.decoder(), r));
+  }));
+}
+
+// Per sealed segment of one layer: (tokens in the order of their slots, first slot of each cluster and the
+// end).
+std::vector<std::tuple<std::vector<uint16_t>, std::vector<int32_t>>> clusters(SequenceHandle& handle,
+                                                                              uint32_t layer) {
+  return handle.use([&](Sequence& s) {
+    if (layer >= s.decoder().config().n_layers)
+      throw Error(ErrorCode::kInvalidArgument, "there is no such layer");
+    std::vector<std::tuple<std::vector<uint16_t>, std::vector<int32_t>>> out;
+    for (const kv::SegmentPtr& segment : s.cache().segments())
+      out.emplace_back(segment->layers[layer].order, segment->layers[layer].begin);
+    return out;
+  });
+}
+
+std::unique_ptr<SequenceHandle> new_sequence(const std::shared_ptr<Decoder>& self, uint32_t attend_sinks,
+                                             uint32_t attend_recent, const std::optional<py::dict>& retrieval,
+                                             bool trace) {
+  std::unique_ptr<kv::Selection> selection =
+      std::make_unique<kv::WindowSelection>(attend_sinks, attend_recent);
+  std::shared_ptr<const kv::Sealer> sealer;
+  if (retrieval) {
+    const Retrieval r = parse_retrieval(*retrieval);
+    selection = std::make_unique<kv::ResvSelection>(r.policy, self->config().n_layers);
+    sealer = make_sealer(*self, r);
+  }
+  if (trace) selection = std::make_unique<kv::TracingSelection>(std::move(selection));
+  return std::make_unique<SequenceHandle>(
+      std::make_unique<Sequence>(self, std::move(selection), std::move(sealer)));
+}
+
+// Per layer what was retrieved since the sequence began or was forked; None without retrieval.
+py::object retrieval_stats(SequenceHandle& handle) {
+  return handle.read([](Sequence& s) -> py::object {
+    const auto* resv = dynamic_cast<const kv::ResvSelection*>(&s.selection());
+    if (resv == nullptr) return py::none();
+    py::list layers;
+    for (const kv::LayerStats& l : resv->stats()) {
+      py::dict d;
+      d["steps"] = l.steps;
+      d["dense"] = l.dense;
+      d["retrieved"] = l.retrieved;
+      d["kv_bytes"] = l.kv_bytes;
+      d["table_bytes"] = l.table_bytes;
+      d["bound"] = l.bound;
+      layers.append(d);
+    }
+    uint64_t table = 0, clusters = 0;
+    for (const kv::SegmentPtr& segment : s.cache().segments()) {
+      table += segment->bytes();
+      for (const kv::LayerClusters& l : segment->layers)
+        clusters += static_cast<uint64_t>(l.summaries.clusters);
+    }
+    py::dict out;
+    out["layers"] = layers;
+    out["prediction_s"] = static_cast<double>(resv->prediction_ns()) * 1e-9;
+    out["sealed"] = s.cache().sealed();
+    out["clusters"] = clusters;
+    out["table_bytes"] = table;
+    return out;
+  });
+}
+
+// (queries of the last step, keys, values) of one layer, rows [n, heads * head_dim]; for sequences made with
+// trace.
+std::tuple<Floats, Floats, Floats> trace(SequenceHandle& handle, uint32_t layer) {
+  return handle.read([&](Sequence& s) {
+    const auto* tracing = dynamic_cast<const kv::TracingSelection*>(&s.selection());
+    if (tracing == nullptr || layer >= tracing->layers())
+      throw Error(ErrorCode::kInvalidArgument, "there is no trace of this layer");
+    const std::vector<float>& queries = tracing->queries(layer);
+    const auto width = static_cast<int64_t>(s.decoder().config().q_dim());
+    const auto kv_dim = static_cast<int64_t>(s.decoder().config().kv_dim());
+    Floats q({static_cast<int64_t>(queries.size()) / width, width});
+    std::copy(queries.begin(), queries.end(), q.mutable_data());
+    const auto kept = static_cast<int64_t>(s.cache().kept());
+    Floats k({kept, kv_dim}), v({kept, kv_dim});
+    kv::read_tokens(s.cache(), layer, {k.mutable_data(), kept, kv_dim}, {v.mutable_data(), kept, kv_dim});
+    return std::make_tuple(q, k, v);
+  });
+}
+
 void bind_sequence(py::module_& m) {
   py::class_<SequenceHandle>(m, "Sequence")
       .def(
@@ -181,13 +313,13 @@ void bind_sequence(py::module_& m) {
           },
           py::arg("rows"), py::kw_only(), py::arg("logits") = "last", py::arg("cancel") = py::none(),
           py::arg("deadline_s") = py::none())
-      .def("fork",
-           [](SequenceHandle& self) {
-             return std::make_unique<SequenceHandle>(self.use([](Sequence& s) { return s.fork(); }));
-           })
+      .def("fork", &fork, py::arg("retrieval") = py::none())
+      .def("clusters", &clusters, py::arg("layer"))
       .def("truncate",
            [](SequenceHandle& self, uint64_t length) { self.use([=](Sequence& s) { s.truncate(length); }); })
       .def("close", &SequenceHandle::close)
+      .def("retrieval", &retrieval_stats)
+      .def("trace", &trace, py::arg("layer"))
       .def_property_readonly(
           "length", [](SequenceHandle& self) { return self.use([](Sequence& s) { return s.length(); }); })
       .def("kv", [](SequenceHandle& self) {
@@ -224,13 +356,8 @@ void bind_decoder(py::module_& m) {
           "tokenizer",
           [](const Decoder& d) { return std::const_pointer_cast<decoder::Tokenizer>(d.tokenizer()); })
       .def("embed", &embed, py::arg("ids"))
-      .def(
-          "new_sequence",
-          [](const std::shared_ptr<Decoder>& self, uint32_t attend_sinks, uint32_t attend_recent) {
-            auto selection = std::make_unique<kv::WindowSelection>(attend_sinks, attend_recent);
-            return std::make_unique<SequenceHandle>(std::make_unique<Sequence>(self, std::move(selection)));
-          },
-          py::kw_only(), py::arg("attend_sinks") = 0, py::arg("attend_recent") = 0);
+      .def("new_sequence", &new_sequence, py::kw_only(), py::arg("attend_sinks") = 0,
+           py::arg("attend_recent") = 0, py::arg("retrieval") = py::none(), py::arg("trace") = false);
   m.def("embedding_rows", &embedding_rows, py::arg("path"), py::arg("ids"));
 }
 

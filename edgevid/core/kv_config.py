@@ -1,8 +1,63 @@
-"""How much of the past a decoder keeps in its KV cache."""
+"""How much of the past a decoder keeps in its KV cache, and how much of that it attends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalConfig:
+    """Attend only clusters of past tokens that matter now (ReSV of V-Rex, arXiv 2512.12284).
+
+    Tokens older than ``recent`` are sealed in segments and clustered by their keys; a step attends the sinks,
+    what is not sealed, its own rows, and per layer and KV head the clusters that hold its attention mass.
+    docs/DECISIONS/011 has the measurements behind the defaults.
+
+    Attributes:
+        mass: share of the attention mass, as cluster means estimate it, that is attended; 1 = all of it.
+        segment: tokens sealed at a time; a multiple of the page size.
+        recent: newest tokens that are never sealed; between this and ``recent + segment`` are attended whole.
+        hamming: a key joins a cluster when fewer of its code's 32 bits differ from the first key's.
+        clusters: most clusters of one segment; then keys join the nearest.
+        centred: code keys less the mean key of what was sealed before.
+        rotated: code keys after the rotary embedding instead of before.
+        pooled: select once on the mass summed over rows; else every row selects and the union is taken.
+        sorted: take clusters one by one in order of density; else in buckets (eighths of an octave).
+        max_tokens: most sealed tokens a KV head attends; 0 = no limit.
+        dense_share: above this share of sealed tokens a layer attends them all for a while: that is faster.
+        min_sealed: below this many sealed tokens everything is attended.
+        everything: choose all clusters, for comparisons: the result is that of dense attention, bit for bit.
+        certify: bound the attention mass that was left out, per layer; costs as much as choosing.
+        seed: of the hyperplanes.
+    """
+
+    mass: float = 0.9
+    segment: int = 256
+    recent: int = 128
+    hamming: int = 9
+    clusters: int = 64
+    centred: bool = True
+    rotated: bool = False
+    pooled: bool = True
+    sorted: bool = False
+    max_tokens: int = 0
+    dense_share: float = 0.6
+    min_sealed: int = 1024
+    everything: bool = False
+    certify: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mass <= 1:
+            raise ValueError(f"mass is {self.mass}, must be a share between 0 and 1")
+        if not 1 <= self.segment <= 65536:
+            raise ValueError(f"segment is {self.segment}, must be in 1..65536")
+        if not 0 <= self.hamming <= 33:
+            raise ValueError(f"hamming is {self.hamming}, must be in 0..33")
+        if self.clusters < 1:
+            raise ValueError(f"clusters is {self.clusters}, must be at least 1")
+        if min(self.recent, self.max_tokens, self.min_sealed, self.seed) < 0:
+            raise ValueError("recent, max_tokens, min_sealed and seed must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +69,13 @@ class KVConfig:
         max_tokens: tokens kept; None = the trained context. Past it the first ``sinks`` tokens and the
             newest ones are kept (attention sinks, StreamingLLM, arXiv 2309.17453).
         sinks: tokens at the start of the stream that are never dropped.
+        retrieval: None = attend everything that is kept. The native decoder only.
     """
 
     page_size: int = 64
     max_tokens: int | None = None
     sinks: int = 64
+    retrieval: RetrievalConfig | None = None
 
     def __post_init__(self) -> None:
         if self.page_size < 1:
@@ -27,3 +84,7 @@ class KVConfig:
             raise ValueError(f"sinks is {self.sinks}, must not be negative")
         if self.max_tokens is not None and self.max_tokens <= self.sinks:
             raise ValueError(f"max_tokens ({self.max_tokens}) must exceed sinks ({self.sinks})")
+        if self.retrieval is not None and self.retrieval.segment % self.page_size:
+            raise ValueError(
+                f"a segment ({self.retrieval.segment}) must fill whole pages of {self.page_size} tokens"
+            )

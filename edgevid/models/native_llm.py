@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgevid.core.errors import BadModelError
-from edgevid.core.kv_config import KVConfig
+from edgevid.core.kv_config import KVConfig, RetrievalConfig
 from edgevid.models.generation import Generating, Spelling
 from edgevid.models.llm import Cancel, Floats, KVStats, LanguageConfig, Logits
 from edgevid.models.native import native_errors, native_library
@@ -21,7 +22,7 @@ class NativeLanguageModel:
 
     Args:
         path: the GGUF file; it stays open, for the token embeddings.
-        kv: page size (a multiple of 16) and window of every sequence.
+        kv: page size (a multiple of 16), window and retrieval of every sequence.
         kv_tokens: tokens that all sequences keep together, shared pages counted once; 0 allows two full
             windows.
         threads: CPU threads; 0 takes all usable cores.
@@ -43,6 +44,7 @@ class NativeLanguageModel:
     ) -> None:
         native = native_library()
         kv = kv or KVConfig()
+        self._retrieval = kv.retrieval
         if not Path(path).is_file():
             raise BadModelError(f"{path}: no such model file")
         self._path = Path(path)
@@ -96,10 +98,33 @@ class NativeLanguageModel:
         with native_errors():
             return np.asarray(self._decoder.embed(list(ids)))
 
-    def new_sequence(self, *, attend_sinks: int = 0, attend_recent: int = 0) -> NativeSequence:
-        """An empty sequence; with ``attend_recent`` it attends only the first ``attend_sinks`` and the newest
-        ``attend_recent`` of the tokens it keeps."""
-        sequence = self._decoder.new_sequence(attend_sinks=attend_sinks, attend_recent=attend_recent)
+    def new_sequence(
+        self,
+        *,
+        attend_sinks: int = 0,
+        attend_recent: int = 0,
+        retrieval: RetrievalConfig | None = None,
+        trace: bool = False,
+    ) -> NativeSequence:
+        """An empty sequence.
+
+        Args:
+            attend_sinks: with ``attend_recent``, how many of the first tokens are attended.
+            attend_recent: attend only so many of the newest tokens kept, and the sinks; 0 = no such limit.
+            retrieval: instead of the model's.
+            trace: keep the last step's queries for :meth:`NativeSequence.trace`.
+
+        Raises:
+            UsageError: the retrieval does not fit the model's pages or window.
+        """
+        chosen = retrieval or self._retrieval
+        with native_errors():
+            sequence = self._decoder.new_sequence(
+                attend_sinks=attend_sinks,
+                attend_recent=attend_recent,
+                retrieval=None if chosen is None or attend_recent else asdict(chosen),
+                trace=trace,
+            )
         return NativeSequence(self, sequence)
 
     def spelling(self) -> Spelling:
@@ -156,9 +181,11 @@ class NativeSequence(Generating):
     def _spelling(self) -> Spelling:
         return self._model.spelling()
 
-    def fork(self) -> NativeSequence:
-        """See ``LanguageSequence.fork``."""
-        return NativeSequence(self._model, self._native.fork(), self._last)
+    def fork(self, *, retrieval: RetrievalConfig | None = None) -> NativeSequence:
+        """See ``LanguageSequence.fork``; with ``retrieval`` the fork of a dense sequence goes on with it."""
+        with native_errors():
+            native = self._native.fork(None if retrieval is None else asdict(retrieval))
+        return NativeSequence(self._model, native, self._last)
 
     def truncate(self, length: int) -> None:
         """See ``LanguageSequence.truncate``."""
@@ -169,6 +196,36 @@ class NativeSequence(Generating):
     def kv(self) -> KVStats:
         """See ``LanguageSequence.kv``."""
         return KVStats(**self._native.kv())
+
+    def retrieval(self) -> dict[str, Any] | None:
+        """What was retrieved since the sequence began or was forked; None without retrieval.
+
+        Returns:
+            ``layers``: per layer ``steps`` with sealed tokens, ``dense`` ones among them, ``retrieved`` (sum
+            of attended shares of the sealed tokens), ``kv_bytes`` and ``table_bytes`` read, ``bound`` (the
+            largest certified share of a row's mass left out); ``prediction_s``; ``sealed`` tokens, ``clusters`` and
+            ``table_bytes`` of the cache now.
+        """
+        found: dict[str, Any] | None = self._native.retrieval()
+        return found
+
+    def clusters(self, layer: int) -> list[tuple[list[int], list[int]]]:
+        """Per sealed segment, the tokens (counted from its first) in the order of their slots, and the first
+        slot of each cluster with the end."""
+        with native_errors():
+            return list(self._native.clusters(layer))
+
+    def trace(self, layer: int) -> tuple[Floats, Floats, Floats]:
+        """``(queries, keys, values)`` of one layer: the last step's rotated queries [rows, heads, head_dim],
+        and the kept keys and values as stored [tokens, kv_heads, head_dim]."""
+        shape = self._model.config
+        with native_errors():
+            q, k, v = self._native.trace(layer)
+        return (
+            q.reshape(-1, shape.heads, shape.head_dim),
+            k.reshape(-1, shape.kv_heads, shape.head_dim),
+            v.reshape(-1, shape.kv_heads, shape.head_dim),
+        )
 
     def close(self) -> None:
         """See ``LanguageSequence.close``."""

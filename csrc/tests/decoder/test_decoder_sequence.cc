@@ -7,11 +7,13 @@
 
 #include "decoder/sequence.h"
 #include "kv/invariants.h"
+#include "kv/resv_selection.h"
 #include "tests/decoder/small_model.h"
 
 namespace ev::decoder {
 namespace {
 
+using ev::testing::SmallModel;
 using Logits = std::vector<float>;
 
 class SequenceTest : public ::testing::Test {
@@ -129,6 +131,47 @@ TEST_F(SequenceTest, AStreamPastTheTrainedContextSlides) {
   EXPECT_LE(s.cache().kept(), ev::testing::SmallModel::kContext);
   EXPECT_GT(s.cache().evicted(), 0u);
   EXPECT_EQ(kv::find_violation(*model_->pages(), {&s.cache()}), "");
+}
+
+TEST_F(SequenceTest, RetrievalOfEverythingIsDenseOverTheSameSealedTokens) {
+  kv::SealPolicy seal;
+  seal.segment = 32;
+  seal.recent = 16;
+  DecoderOptions roomy = options();
+  roomy.kv_tokens = 2000;
+  const auto model = SmallModel::load(bytes_, roomy);
+  const auto sealer = std::make_shared<kv::Sealer>(seal, model->pages()->layout(), model->key_rotation());
+  kv::RetrievalPolicy everything;
+  everything.everything = true;
+  everything.min_sealed = 0;
+  Sequence dense(model, std::make_unique<kv::WindowSelection>(), sealer);
+  Sequence resv(model, std::make_unique<kv::ResvSelection>(everything, SmallModel::kLayers), sealer);
+  EXPECT_EQ(append(resv, text(120)), append(dense, text(120)));
+  EXPECT_EQ(resv.cache().sealed(), 64u);
+  const auto fork = resv.fork();
+  EXPECT_EQ(append(*fork, text(300, 120)), append(dense, text(300, 120)));  // past the trained context
+  EXPECT_GT(fork->cache().evicted(), 0u);
+  EXPECT_EQ(kv::find_violation(*model->pages(), {&dense.cache(), &resv.cache(), &fork->cache()}), "");
+}
+
+TEST_F(SequenceTest, RetrievalChangesLittleWhenTheMassIsNearlyWhole) {
+  kv::SealPolicy seal;
+  seal.segment = 32;
+  seal.recent = 16;
+  kv::RetrievalPolicy most;
+  most.rule.threshold = 0.995f;
+  most.min_sealed = 0;
+  most.dense_share = 1.0f;
+  Sequence resv(model_, std::make_unique<kv::ResvSelection>(most, SmallModel::kLayers),
+                std::make_shared<kv::Sealer>(seal, model_->pages()->layout(), model_->key_rotation()));
+  const Logits got = append(resv, text(150)), want = fresh(text(150));
+  double squares = 0, difference = 0;
+  for (size_t i = 0; i < want.size(); ++i) {
+    squares += double{want[i]} * want[i];
+    difference += (double{got[i]} - want[i]) * (double{got[i]} - want[i]);
+  }
+  EXPECT_LT(difference, 0.01 * squares);
+  EXPECT_GT(difference, 0.0);
 }
 
 TEST_F(SequenceTest, WrongShapesAreRefused) {

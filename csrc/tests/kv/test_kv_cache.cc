@@ -120,12 +120,12 @@ TEST_F(KvCacheTest, AFullPoolLeavesTheCacheAsItWas) {
 TEST_F(KvCacheTest, TruncationRefusesWhatTheWindowDropped) {
   auto cache = make({4 * kPageSize, kPageSize});
   for (int i = 0; i < 10; ++i) append(*cache, kPageSize, 0);
-  EXPECT_THROW(cache->truncate(cache->evicted() + kPageSize - 1), Error);
-  EXPECT_THROW(cache->truncate(cache->length() + 1), Error);
-  cache->truncate(cache->evicted() + kPageSize);
+  EXPECT_THROW(cache->truncate(cache->evicted() + kPageSize - 1, threads_), Error);
+  EXPECT_THROW(cache->truncate(cache->length() + 1, threads_), Error);
+  cache->truncate(cache->evicted() + kPageSize, threads_);
   EXPECT_EQ(cache->kept(), static_cast<uint32_t>(kPageSize));
   EXPECT_EQ(find_violation(*pool_, {cache.get()}), "");
-  cache->truncate(0);
+  cache->truncate(0, threads_);
   EXPECT_EQ(pool_->stats().used, 0u);
 }
 
@@ -151,10 +151,10 @@ std::string random_step(std::mt19937& random, std::vector<std::unique_ptr<KvCach
       return "drop";
     case 2: {
       const uint64_t least = cache.evicted() == 0 ? 0 : cache.evicted() + cache.window().sinks;
-      cache.truncate(least + below(cache.length() - least + 1));
+      cache.truncate(least + below(cache.length() - least + 1), threads);
       return "truncate";
     }
-    case 3: cache.truncate(0); return "clear";
+    case 3: cache.truncate(0, threads); return "clear";
     default:
       try {
         cache.begin_append(static_cast<uint32_t>(below(std::min(cache.max_step(), 40u)) + 1), threads);
@@ -164,7 +164,7 @@ std::string random_step(std::mt19937& random, std::vector<std::unique_ptr<KvCach
           cache.commit();
       } catch (const Error& e) {
         EXPECT_EQ(e.code(), ErrorCode::kOutOfMemory);
-        cache.truncate(0);
+        cache.truncate(0, threads);
         return "full";
       }
       return "append";

@@ -1,0 +1,230 @@
+#include "kv/resv_selection.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "ops/cluster_scores.h"
+
+namespace ev::kv {
+namespace {
+
+constexpr uint32_t kPause = 8;
+
+float score_scale(const ops::KvShape& s) {
+  return 1.0f / std::sqrt(static_cast<float>(s.head_dim));
+}
+
+}  // namespace
+
+std::string ResvSelection::name() const {
+  if (policy_.everything) return "resv, everything";
+  std::string share = std::to_string(policy_.rule.threshold);
+  return "resv, " + share.substr(0, 4) + " of the mass" + (policy_.rule.pooled ? "" : " of every row");
+}
+
+std::unique_ptr<Selection> ResvSelection::clone() const {
+  auto copy = std::make_unique<ResvSelection>(policy_, static_cast<uint32_t>(stats_.size()));
+  copy->pause_ = pause_;
+  return copy;
+}
+
+void ResvSelection::begin_step(const KvCache& cache) {
+  cache_ = &cache;
+  const uint32_t kept = cache.kept(), rows = cache.pending();
+  const uint32_t sealed_end = std::min(cache.window().sinks, kept) + cache.sealed();
+  everything_.clear();
+  cache.add_extents(0, kept + rows, everything_);
+  dense_plan_.set(everything_, rows, cache.layout().shape);
+  std::vector<ops::Extent> resident;
+  cache.add_extents(0, std::min(cache.window().sinks, kept), resident);
+  cache.add_extents(sealed_end, kept + rows - sealed_end, resident);
+  resident_plan_.set(resident, rows, cache.layout().shape);
+}
+
+const std::vector<ops::Extent>& ResvSelection::attended(size_t head) const {
+  return dense_ ? everything_ : heads_[head].extents;
+}
+
+const Plans& ResvSelection::all() {
+  dense_ = true;
+  plans_ = {&dense_plan_};
+  return plans_;
+}
+
+const Plans& ResvSelection::plans(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) {
+  LayerStats& stats = stats_[layer];
+  const ops::KvShape& shape = cache_->layout().shape;
+  const int64_t token_bytes = (shape.head_dim + shape.v_stride()) * shape.element_bytes();
+  const int64_t sealed = cache_->sealed();
+  if (sealed > 0) ++stats.steps;
+  const auto attend_all = [&]() -> const Plans& {
+    if (sealed > 0) {
+      ++stats.dense;
+      stats.retrieved += 1.0;
+    }
+    stats.kv_bytes += static_cast<uint64_t>(dense_plan_.num_tokens() * shape.num_kv_heads * token_bytes);
+    return all();
+  };
+  if (sealed == 0 || sealed < policy_.min_sealed) return attend_all();
+  if (pause_[layer] > 0) {
+    --pause_[layer];
+    return attend_all();
+  }
+
+  const auto began = std::chrono::steady_clock::now();
+  choose(layer, q, threads);
+  prediction_ns_ += static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - began).count());
+  int64_t chosen = 0;
+  for (const Head& head : heads_) {
+    chosen += head.chosen;
+    stats.bound = std::max(stats.bound, head.bound);
+  }
+  for (const SegmentPtr& segment : cache_->segments())
+    stats.table_bytes += segment->layers[layer].summaries.bytes();
+  const double share = static_cast<double>(chosen) / static_cast<double>(sealed * shape.num_kv_heads);
+  if (share > policy_.dense_share && !policy_.everything) {
+    pause_[layer] = kPause;
+    return attend_all();
+  }
+  stats.retrieved += share;
+  stats.kv_bytes +=
+      static_cast<uint64_t>((chosen + resident_plan_.num_tokens() * shape.num_kv_heads) * token_bytes);
+  dense_ = false;
+  plans_.clear();
+  for (const Head& head : heads_) plans_.push_back(&head.plan);
+  return plans_;
+}
+
+void ResvSelection::choose(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) {
+  const ops::KvShape& shape = cache_->layout().shape;
+  const auto kv_heads = static_cast<size_t>(shape.num_kv_heads);
+  const int num_q_heads = static_cast<int>(q.cols / shape.head_dim);
+  counts_.clear();
+  for (const SegmentPtr& segment : cache_->segments()) {
+    const LayerClusters& clusters = segment->layers[layer];
+    const size_t end = counts_.size() + static_cast<size_t>(clusters.summaries.stride);
+    for (size_t c = 1; c < clusters.begin.size(); ++c)
+      counts_.push_back(clusters.begin[c] - clusters.begin[c - 1]);
+    counts_.resize(end);
+  }
+  resident_max_.resize(static_cast<size_t>(q.rows * num_q_heads));
+  resident_sum_.resize(resident_max_.size());
+  ops::attention_mass(q, num_q_heads, cache_->layout().layer(layer), resident_plan_, score_scale(shape),
+                      resident_max_.data(), resident_sum_.data(), threads);
+  heads_.resize(kv_heads);
+  threads.parallel_for(shape.num_kv_heads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t head = begin; head < end; ++head) choose_head(layer, static_cast<size_t>(head), q);
+  });
+}
+
+void ResvSelection::choose_head(uint32_t layer, size_t index, MatrixRef<const float> q) {
+  Head& head = heads_[index];
+  const ops::KvShape& shape = cache_->layout().shape;
+  const auto columns = static_cast<int64_t>(counts_.size());
+  const int group = static_cast<int>(q.cols / shape.head_dim) / shape.num_kv_heads;
+  const int64_t rows = q.rows * group;
+  head.scores.resize(static_cast<size_t>(rows * columns));
+  const MatrixRef<float> scores(head.scores.data(), rows, columns);
+  int64_t column = 0;
+  for (const SegmentPtr& segment : cache_->segments()) {
+    const ops::ClusterSummaries& s = segment->layers[layer].summaries;
+    const auto at = static_cast<int64_t>(index) * s.stride;
+    const ops::ClusterTable table{s.means.data() + at * shape.head_dim, s.scales.data() + at, s.clusters,
+                                  s.stride};
+    ops::cluster_scores(q, static_cast<int64_t>(index) * group * shape.head_dim, group, shape.head_dim, table,
+                        score_scale(shape), scores.columns(column, s.stride));
+    column += s.stride;
+  }
+  head.marks.resize(counts_.size());
+  const float* resident_max = resident_max_.data() + static_cast<int64_t>(index) * rows;
+  const float* resident_sum = resident_sum_.data() + static_cast<int64_t>(index) * rows;
+  ops::MassRule rule = policy_.rule;
+  if (policy_.everything) rule.threshold = 1.0f;
+  if (policy_.certify) {
+    std::vector<float> copy(head.scores);
+    ops::select_mass({copy.data(), rows, columns}, counts_.data(), resident_max, resident_sum, rule,
+                     head.marks.data());
+    certify_head(layer, index, q, scores);
+  } else {
+    ops::select_mass(scores, counts_.data(), resident_max, resident_sum, rule, head.marks.data());
+  }
+  list_chosen(layer, head);
+  head.plan.set(head.extents, q.rows, shape);
+}
+
+void ResvSelection::certify_head(uint32_t layer, size_t index, MatrixRef<const float> q,
+                                 MatrixRef<const float> scores) {
+  const ops::KvShape& shape = cache_->layout().shape;
+  const int64_t group = scores.rows / q.rows;
+  std::vector<float> radii, norms;
+  for (const SegmentPtr& segment : cache_->segments()) {
+    const ops::ClusterSummaries& s = segment->layers[layer].summaries;
+    const float* first = s.radii.data() + static_cast<int64_t>(index) * s.stride;
+    radii.insert(radii.end(), first, first + s.stride);
+  }
+  for (int64_t row = 0; row < scores.rows; ++row) {
+    const float* query =
+        q.row(row / group) + (static_cast<int64_t>(index) * group + row % group) * shape.head_dim;
+    double squares = 0;
+    for (int d = 0; d < shape.head_dim; ++d) squares += double{query[d]} * query[d];
+    norms.push_back(static_cast<float>(std::sqrt(squares)) * score_scale(shape));
+  }
+  const int64_t at = static_cast<int64_t>(index) * scores.rows;
+  heads_[index].bound =
+      unattended_bound(scores, counts_.data(), radii.data(), norms.data(), resident_max_.data() + at,
+                       resident_sum_.data() + at, heads_[index].marks.data());
+}
+
+// Neighbouring clusters are attended as one run.
+void ResvSelection::list_chosen(uint32_t layer, Head& head) const {
+  const uint32_t sinks = cache_->window().sinks;
+  const uint32_t sealed_end = sinks + cache_->sealed();
+  head.extents.clear();
+  head.chosen = 0;
+  cache_->add_extents(0, sinks, head.extents);
+  uint32_t first = sinks, count = 0;  // the run that is growing
+  uint32_t start = sinks;
+  size_t column = 0;
+  for (const SegmentPtr& segment : cache_->segments()) {
+    const LayerClusters& clusters = segment->layers[layer];
+    for (size_t c = 0; c + 1 < clusters.begin.size(); ++c) {
+      if (head.marks[column + c] == 0) continue;
+      const uint32_t at = start + static_cast<uint32_t>(clusters.begin[c]);
+      if (at != first + count) {
+        cache_->add_extents(first, count, head.extents);
+        first = at;
+        count = 0;
+      }
+      count += static_cast<uint32_t>(clusters.begin[c + 1] - clusters.begin[c]);
+      head.chosen += clusters.begin[c + 1] - clusters.begin[c];
+    }
+    column += static_cast<size_t>(clusters.summaries.stride);
+    start += segment->tokens;
+  }
+  cache_->add_extents(first, count, head.extents);
+  cache_->add_extents(sealed_end, cache_->kept() + cache_->pending() - sealed_end, head.extents);
+}
+
+double unattended_bound(MatrixRef<const float> scores, const int32_t* counts, const float* radii,
+                        const float* norms, const float* resident_max, const float* resident_sum,
+                        const uint8_t* marks) {
+  double largest = 0;
+  for (int64_t row = 0; row < scores.rows; ++row) {
+    double top = double{resident_max[row]};
+    for (int64_t c = 0; c < scores.cols; ++c)
+      if (counts[c] > 0) top = std::max(top, double{scores.row(row)[c]} + double{norms[row]} * radii[c]);
+    double outside = 0, attended = resident_sum[row] * std::exp(resident_max[row] - top);
+    for (int64_t c = 0; c < scores.cols; ++c) {
+      if (counts[c] == 0) continue;
+      const double spread = double{norms[row]} * radii[c] * (marks[c] != 0 ? -1.0 : 1.0);
+      (marks[c] != 0 ? attended : outside) += counts[c] * std::exp(double{scores.row(row)[c]} + spread - top);
+    }
+    const double share = outside > 0 ? outside / (outside + attended) : 0.0;
+    largest = share <= largest ? largest : share;  // NaN stays
+  }
+  return largest;
+}
+
+}  // namespace ev::kv

@@ -1,0 +1,102 @@
+// Retrieval (ReSV of V-Rex, arXiv 2512.12284): sinks, recent tokens and the step's own rows are attended
+// whole, of the sealed segments only the clusters that hold the step's attention mass, chosen per layer and
+// KV head.
+//
+//   resident   sinks, tokens not sealed, the step's rows: their mass is computed, not guessed
+//   clusters   score by their mean keys (ops/cluster_scores.h), chosen by mass (ops/select_mass.h)
+//   attended   sinks | chosen clusters, in order of slots | not sealed | rows: four disjoint sets
+//
+// With everything chosen the plan is the dense one, token for token, so the result is dense attention's, bit
+// for bit.
+//
+// Cost model: a layer whose choice exceeds dense_share of the sealed tokens attends them all, in runs of
+// whole pages, and does not look again for kPause steps; below min_sealed tokens nothing is looked at.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kv/selection.h"
+#include "ops/select_mass.h"
+
+namespace ev::kv {
+
+struct RetrievalPolicy {
+  ops::MassRule rule;
+  bool everything = false;     // choose all clusters: for comparisons
+  float dense_share = 0.6f;    // of the sealed tokens, averaged over KV heads
+  uint32_t min_sealed = 1024;  // tokens
+  bool certify = false;        // compute LayerStats::bound: about as dear as the prediction itself
+};
+
+// Of one layer, since the selection was made.
+struct LayerStats {
+  uint64_t steps = 0;        // with sealed tokens
+  uint64_t dense = 0;        // of those, the ones that attended all of them
+  double retrieved = 0;      // sum over steps of the attended share of sealed tokens, mean of KV heads
+  uint64_t kv_bytes = 0;     // of keys and values attended, resident ones included
+  uint64_t table_bytes = 0;  // of the summaries read
+  double bound = 0;          // largest certified share of a row's mass that was not attended
+};
+
+class ResvSelection final : public Selection {
+ public:
+  ResvSelection(const RetrievalPolicy& policy, uint32_t n_layers)
+      : policy_(policy), stats_(n_layers), pause_(n_layers) {}
+  ResvSelection(const ResvSelection&) = delete;
+  ResvSelection& operator=(const ResvSelection&) = delete;
+
+  std::string name() const override;
+  void begin_step(const KvCache& cache) override;
+  const Plans& plans(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) override;
+  std::unique_ptr<Selection> clone() const override;
+
+  const std::vector<LayerStats>& stats() const { return stats_; }
+  // Nanoseconds spent choosing, since the selection was made.
+  uint64_t prediction_ns() const { return prediction_ns_; }
+  // What KV head `head` attended in the last plans() call.
+  const std::vector<ops::Extent>& attended(size_t head) const;
+
+ private:
+  // What is done for one KV head of one layer; its memory is kept from call to call.
+  struct Head {
+    std::vector<float> scores;   // [rows of the group, columns]
+    std::vector<uint8_t> marks;  // [columns]
+    std::vector<ops::Extent> extents;
+    ops::AttentionPlan plan;
+    int64_t chosen = 0;  // tokens
+    double bound = 0;
+  };
+
+  void choose(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads);
+  void choose_head(uint32_t layer, size_t head, MatrixRef<const float> q);
+  void certify_head(uint32_t layer, size_t head, MatrixRef<const float> q, MatrixRef<const float> scores);
+  void list_chosen(uint32_t layer, Head& head) const;
+  const Plans& all();
+
+  RetrievalPolicy policy_;
+  std::vector<LayerStats> stats_;
+  std::vector<uint32_t> pause_;  // steps for which a layer stays dense
+  uint64_t prediction_ns_ = 0;
+
+  const KvCache* cache_ = nullptr;  // of the step
+  std::vector<ops::Extent> everything_;
+  ops::AttentionPlan dense_plan_, resident_plan_;
+  std::vector<int32_t>
+      counts_;  // tokens per column: the clusters of all segments, each segment padded to its stride
+  std::vector<float> resident_max_, resident_sum_;  // [num_kv_heads, rows of the group]
+  std::vector<Head> heads_;
+  bool dense_ = true;
+  Plans plans_;
+};
+
+// The largest share of any row's attention mass that unmarked clusters can hold, given that no key is farther
+// than its cluster's radius from the mean: a cluster's mass lies within count * exp(s +- |q| r scale). scores
+// [rows, clusters]; norms [rows] of the queries, times scale.
+double unattended_bound(MatrixRef<const float> scores, const int32_t* counts, const float* radii,
+                        const float* norms, const float* resident_max, const float* resident_sum,
+                        const uint8_t* marks);
+
+}  // namespace ev::kv

@@ -1,0 +1,122 @@
+#include "kv/sealing.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "base/error.h"
+#include "kv/page_rows.h"
+
+namespace ev::kv {
+namespace {
+
+constexpr int64_t kFirstMeanTokens = 256;  // of the first segment, that centre it
+
+std::vector<ops::Extent> whole_pages(const std::vector<uint8_t*>& pages, int page_size) {
+  std::vector<ops::Extent> extents;
+  for (uint8_t* page : pages) extents.push_back({page, 0, page_size});
+  return extents;
+}
+
+std::vector<float> mean_of(MatrixRef<const float> rows) {
+  std::vector<float> mean(static_cast<size_t>(rows.cols));
+  for (int64_t i = 0; i < rows.rows; ++i)
+    for (int64_t c = 0; c < rows.cols; ++c) mean[static_cast<size_t>(c)] += rows.row(i)[c];
+  for (float& m : mean) m /= static_cast<float>(rows.rows);
+  return mean;
+}
+
+}  // namespace
+
+size_t Segment::bytes() const {
+  size_t total = 0;
+  for (const LayerClusters& l : layers)
+    total += l.summaries.bytes() + l.begin.size() * sizeof(int32_t) + l.order.size() * sizeof(uint16_t) +
+             l.mean.size() * sizeof(float);
+  return total;
+}
+
+Sealer::Sealer(const SealPolicy& policy, const PageLayout& layout, const KeyRotation& rotation)
+    : policy_(policy), layout_(layout), rotation_(rotation) {
+  if (policy.segment == 0 || policy.segment % layout.page_size() != 0 ||
+      policy.segment > std::numeric_limits<uint16_t>::max() + 1u)
+    throw Error(ErrorCode::kInvalidArgument, "a segment must fill whole pages and hold at most 65536 tokens");
+  const int64_t dims = int64_t{layout.shape.num_kv_heads} * layout.shape.head_dim;
+  for (uint32_t layer = 0; layer < layout.n_layers; ++layer) planes_.emplace_back(policy.seed, layer, dims);
+}
+
+SegmentPtr Sealer::seal(const std::vector<uint8_t*>& from, const std::vector<uint8_t*>& to,
+                        uint64_t first_position, const Segment* previous, ThreadPool& threads) const {
+  auto segment = std::make_shared<Segment>();
+  segment->tokens = policy_.segment;
+  segment->summed = (previous != nullptr ? previous->summed : 0) + policy_.segment;
+  segment->layers.resize(layout_.n_layers);
+  ops::RopeTable undo(rotation_.inv_freq);
+  std::vector<int32_t> positions(policy_.segment);
+  for (uint32_t i = 0; i < policy_.segment; ++i) positions[i] = -static_cast<int32_t>(first_position + i);
+  undo.set_positions(positions.data(), policy_.segment);
+  const std::vector<ops::Extent> source = whole_pages(from, layout_.shape.page_size);
+  const std::vector<ops::Extent> target = whole_pages(to, layout_.shape.page_size);
+  threads.parallel_for(layout_.n_layers, 1, [&](int64_t begin, int64_t end) {
+    for (auto layer = static_cast<uint32_t>(begin); layer < end; ++layer) {
+      segment->layers[layer] = cluster_layer(layer, from, undo, previous, threads);
+      const std::vector<uint16_t>& order = segment->layers[layer].order;
+      ops::kv_seal(layout_.layer(layer), source, {order.begin(), order.end()}, target);
+    }
+  });
+  return segment;
+}
+
+LayerClusters Sealer::cluster_layer(uint32_t layer, const std::vector<uint8_t*>& pages,
+                                    const ops::RopeTable& undo, const Segment* previous,
+                                    ThreadPool& threads) const {
+  const ops::KvShape& s = layout_.shape;
+  const int64_t n = policy_.segment, cols = int64_t{s.num_kv_heads} * s.head_dim;
+  std::vector<float> stored(static_cast<size_t>(n * cols));
+  const MatrixRef<float> keys(stored.data(), n, cols);
+  for (size_t i = 0; i < pages.size(); ++i)
+    read_keys(layout_.layer(layer), pages[i], keys.slice(static_cast<int64_t>(i) * s.page_size, s.page_size));
+  std::vector<float> hashed = stored;
+  const MatrixRef<float> rows(hashed.data(), n, cols);
+  if (!policy_.rotated) ops::rope(rows, s.num_kv_heads, s.head_dim, undo, rotation_.layout, threads);
+
+  LayerClusters out;
+  out.mean = mean_of(rows);
+  std::vector<float> centre(out.mean.size());
+  if (policy_.centred) {
+    centre = previous != nullptr ? previous->layers[layer].mean
+                                 : mean_of(rows.slice(0, std::min(n, kFirstMeanTokens)));
+  }
+  if (previous != nullptr) {
+    const float share = static_cast<float>(n) / static_cast<float>(previous->summed + policy_.segment);
+    const std::vector<float>& before = previous->layers[layer].mean;
+    for (size_t c = 0; c < before.size(); ++c) out.mean[c] = before[c] + (out.mean[c] - before[c]) * share;
+  }
+  std::vector<uint32_t> codes(policy_.segment), leaders;
+  std::vector<int32_t> ids(policy_.segment), order;
+  ops::hash_codes(rows, centre.data(), planes_[layer], codes.data(), threads);
+  ops::cluster_assign(codes.data(), n, policy_.rule, leaders, ids.data());
+  ops::seal_order(ids, static_cast<int32_t>(leaders.size()), order, out.begin);
+  out.order.assign(order.begin(), order.end());
+  std::vector<float>& sorted = hashed;
+  for (int64_t j = 0; j < n; ++j)
+    std::copy_n(keys.row(order[static_cast<size_t>(j)]), cols, sorted.data() + j * cols);
+  out.summaries = ops::cluster_summaries(rows, out.begin, s.num_kv_heads);
+  return out;
+}
+
+void Sealer::unseal(const Segment& segment, const std::vector<uint8_t*>& from,
+                    const std::vector<uint8_t*>& to, ThreadPool& threads) const {
+  const std::vector<ops::Extent> source = whole_pages(from, layout_.shape.page_size);
+  const std::vector<ops::Extent> target = whole_pages(to, layout_.shape.page_size);
+  threads.parallel_for(layout_.n_layers, 1, [&](int64_t begin, int64_t end) {
+    for (auto layer = static_cast<uint32_t>(begin); layer < end; ++layer) {
+      const std::vector<uint16_t>& order = segment.layers[layer].order;
+      std::vector<int32_t> back(order.size());
+      for (size_t slot = 0; slot < order.size(); ++slot) back[order[slot]] = static_cast<int32_t>(slot);
+      ops::kv_seal(layout_.layer(layer), source, back, target);
+    }
+  });
+}
+
+}  // namespace ev::kv
