@@ -6,13 +6,15 @@ import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from edgevid.core.nouns import Frame, Observation
+from edgevid.core.nouns import NS_PER_S, Frame, Observation
 from edgevid.memory.memory import Memory
 from edgevid.stream.events import Event
 from edgevid.stream.senses import Part, Sense
 from edgevid.stream.stats import StageTimes
 from edgevid.stream.ticks import Tick
 from edgevid.stream.timeline import Timeline
+
+_MOST_UNSEEN_NS = 3 * NS_PER_S  # after a longer gap what is there has come anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Scribe:
         self._newest: dict[str, int] = dict.fromkeys(("tick", *senses), -1)
         self._ticks: dict[int, Tick] = {}
         self._parts: dict[int, list[Part]] = {}
+        self._looked_ns = 0  # presentation time of the newest look
         self._wall_offset_ns: int | None = None  # wall clock minus presentation time
 
     def __call__(self, item: Tick | Part) -> Iterator[Written]:
@@ -77,18 +80,28 @@ class Scribe:
     def _write(self, tick: Tick, parts: list[Part]) -> Written:
         if tick.wall_offset_ns is not None:
             self._set_clock(tick.wall_offset_ns)
-        found = [*tick.glanced, *(o for part in parts for o in part.observations)]
+        in_order = sorted(parts, key=lambda part: part.sense != "eye")  # whoever was quicker
+        found = [*tick.glanced, *(o for part in in_order for o in part.observations)]
         text_period_ns = max((part.text_period_ns for part in parts), default=0) or self._period_ns
+        unseen_ns = self._unseen_ns(parts)
         events = []
         with self._stages.measure("remember"), self._memory.transaction():
             for o in sorted(map(self._on_wall_clock, found), key=lambda o: o.span.start_ns):
                 period_ns = text_period_ns if o.kind == "text" else self._period_ns
-                row_id = self._timeline.add(o, period_ns=period_ns)
+                row_id = self._timeline.add(o, period_ns=period_ns, unseen_ns=unseen_ns)
                 if row_id is not None and o.kind != "faint":
                     events.append(Event(row_id, o, self._label))
         if tick.frame is not None and tick.frame.wall_ns is not None:
             self._stages.record("age", time.time() - tick.frame.wall_ns / 1e9)
         return Written(tick.pts_ns, tick.frame, tuple(events))
+
+    def _unseen_ns(self, parts: list[Part]) -> int:
+        """How long before this look nobody looked, beyond a period: live frames that had to be dropped."""
+        looks = [part.pts_ns for part in parts if part.looked]
+        if not looks:
+            return 0
+        before_ns, self._looked_ns = self._looked_ns, looks[0]
+        return min(max(0, looks[0] - before_ns - self._period_ns), _MOST_UNSEEN_NS)
 
     def _set_clock(self, offset_ns: int) -> None:
         if self._wall_offset_ns is None:

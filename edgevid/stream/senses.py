@@ -21,13 +21,19 @@ OnSeen = Callable[[Frame, Sequence[Observation]], None]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one sense made of one tick; ``text_period_ns`` is how long text that was read is taken to stay."""
+    """What one sense made of one tick.
+
+    Attributes:
+        text_period_ns: how long text that was read is taken to stay.
+        looked: whether there was a frame to look at.
+    """
 
     sense: Sense
     number: int
     pts_ns: int
     observations: tuple[Observation, ...]
     text_period_ns: int = 0
+    looked: bool = False
 
 
 class Eye:
@@ -70,7 +76,7 @@ class Eye:
             self.frames += 1
             if self._on_seen is not None:
                 self._on_seen(tick.frame, seen)
-        return Part("eye", tick.number, tick.pts_ns, seen, text_period_ns)
+        return Part("eye", tick.number, tick.pts_ns, seen, text_period_ns, tick.frame is not None)
 
     def _see(self, frame: Frame, text_period_ns: int) -> list[Observation]:
         read_text = self._pace.due()

@@ -32,12 +32,17 @@ class Timeline:
         self._video_id = video_id
         self._open: list[_OpenRow] = []
 
-    def add(self, observation: Observation, *, period_ns: int) -> int | None:
-        """Record ``observation``; returns the id of the row it started, or None when it extended one."""
+    def add(self, observation: Observation, *, period_ns: int, unseen_ns: int = 0) -> int | None:
+        """Record ``observation``; returns the id of the row it started, or None when it extended one.
+
+        Args:
+            period_ns: time between two looks of its channel.
+            unseen_ns: how much longer than that nobody has looked.
+        """
         start_ns, end_ns = observation.span.start_ns, observation.span.end_ns
         if observation.kind not in _MERGED:
             return self._memory.add(self._video_id, observation)
-        self._open = [row for row in self._open if row.end_ns + period_ns // 2 >= start_ns]
+        self._open = [row for row in self._open if row.end_ns + period_ns // 2 + unseen_ns >= start_ns]
         for row in self._open:
             if _continues(row.observation, observation):
                 row.end_ns = max(row.end_ns, end_ns)

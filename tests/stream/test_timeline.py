@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from edgevid.core.nouns import Kind, Observation, TimeSpan
+from edgevid.memory.erasing import Selection
 from edgevid.memory.memory import Memory
 from edgevid.stream.timeline import Timeline
 
@@ -56,3 +57,22 @@ def test_add_says_whether_a_row_began() -> None:
         assert timeline.add(at("object", "dog", 1, score=0.9), period_ns=S) is None
         (row,) = memory.rows(video)
         assert (row.id, row.observation.score) == (first, 0.9)
+
+
+def test_what_was_there_before_and_after_dropped_looks_is_one_row() -> None:
+    with Memory() as memory:
+        video = memory.add_video("x", width=1, height=1, has_audio=False, channels=["object"])
+        timeline = Timeline(memory, video)
+        assert timeline.add(at("object", "dog", 0), period_ns=S) is not None
+        assert timeline.add(at("object", "dog", 3), period_ns=S, unseen_ns=2 * S) is None
+        assert timeline.add(at("object", "dog", 9), period_ns=S, unseen_ns=2 * S) is not None
+
+
+def test_a_row_forgotten_meanwhile_starts_anew() -> None:
+    with Memory() as memory:
+        video = memory.add_video("x", width=1, height=1, has_audio=False, channels=["object"])
+        timeline = Timeline(memory, video)
+        timeline.add(at("object", "dog", 0), period_ns=S)
+        memory.forget(Selection(video, span=TimeSpan(0, S)))
+        assert timeline.add(at("object", "dog", 1), period_ns=S) is not None
+        assert len(memory.rows(video)) == 1
