@@ -134,6 +134,7 @@ class _Moment:
         stats = {session.id: session.stats() for session in sessions}
         yield from _stages(stats)
         yield from _channels(stats)
+        yield from _live(stats)
 
 
 def _stages(stats: Mapping[str, dict[str, Any]]) -> Iterator[Metric]:
@@ -162,3 +163,16 @@ def _channels(stats: Mapping[str, dict[str, Any]]) -> Iterator[Metric]:
             age.add_metric([session, channel, "0.5"], counts["age_p50_ms"] / 1e3)
             age.add_metric([session, channel, "0.99"], counts["age_p99_ms"] / 1e3)
     yield from (entered, dropped, depth, age)
+
+
+def _live(stats: Mapping[str, dict[str, Any]]) -> Iterator[Metric]:
+    """What happened to live sources."""
+    up = GaugeMetricFamily("edgevid_live_connected", "1 while packets come", labels=["session"])
+    back = CounterMetricFamily("edgevid_live_reconnects", "Times it came back", labels=["session"])
+    dropped = CounterMetricFamily("edgevid_live_dropped", "Pictures a newer one replaced", labels=["session"])
+    for session, line in stats.items():
+        if live := line.get("live"):
+            up.add_metric([session], float(live["connected"]))
+            back.add_metric([session], live["reconnects"])
+            dropped.add_metric([session], live["dropped"])
+    yield from (up, back, dropped)

@@ -22,7 +22,6 @@ from edgevid.memory.memory import VideoRow
 from edgevid.stream.events import answer_json
 
 T = TypeVar("T")
-_CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _MOST_ID = 2**63 - 1
 
 
@@ -86,11 +85,6 @@ def observation_json(o: Observation) -> dict[str, Any]:
         "count": o.count,
         "boxes": [[round(v, 4) for v in (b.x0, b.y0, b.x1, b.y1)] for b in o.boxes],
     }
-
-
-def public(text: str) -> str:
-    """``text`` without user names and passwords of addresses."""
-    return _CREDENTIALS.sub("//", text)
 
 
 @contextmanager

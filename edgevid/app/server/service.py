@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -18,8 +20,13 @@ from edgevid.app.server.sessions import Sessions
 from edgevid.app.server.settings import Settings
 from edgevid.app.server.sources import SAMPLE, Allowed, Sources
 from edgevid.app.server.work import Lane
+from edgevid.core.errors import EdgevidError
 from edgevid.core.nouns import Answer
+from edgevid.media.uri import is_live, redact
 from edgevid.memory.memory import Memory, VideoRow
+
+_log = logging.getLogger("edgevid.serve")
+_RETRY_S = 5.0
 
 
 class Service:
@@ -64,6 +71,7 @@ class Service:
         )
         self.metrics = Metrics(self)
         self.streams = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self.closing = threading.Event()
 
     async def run(self, lane: str, work: Callable[[], Any]) -> Any:
@@ -71,11 +79,32 @@ class Service:
         return await self.lanes[lane].run(work)
 
     async def watch_own(self) -> None:
-        """Begin to watch what was named on the command line."""
+        """Begin to watch what was named on the command line; a live source that is away is tried again.
+
+        Raises:
+            EdgevidError: a file cannot be opened.
+        """
         for name in self.settings.sources:
-            live = name.startswith(("rtsp:", "rtsps:", "/dev/video"))
-            plan = Plan(Allowed(name, name, live), fps=self.settings.fps, live=live)
-            await self.sessions.start(plan)
+            live = is_live(name)
+            plan = Plan(Allowed(name, redact(name), live), fps=self.settings.fps, live=live)
+            if live:
+                self._keep(asyncio.create_task(self._watch_live(plan)))
+            else:
+                await self.sessions.start(plan)
+
+    async def _watch_live(self, plan: Plan) -> None:
+        while not self.closing.is_set():
+            try:
+                await self.sessions.start(plan)
+                return
+            except (EdgevidError, HttpError) as error:
+                _log.warning("%s: %s", plan.source.shown, error)
+                await asyncio.sleep(_RETRY_S)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        """Hold on to a task until it ends: the loop itself does not."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def allowed(self, name: str) -> Allowed:
         """The source a client named; ``sample`` is the composed sample, made when it is first wanted."""

@@ -36,7 +36,7 @@ class Plan:
         fps: frames looked at per second.
         channels: kinds to watch for; None = all that can be had.
         start_s, end_s: part of the source.
-        live: the newest frame wins.
+        live: the newest frame wins; a file is read in real time.
         label: the client's name for it.
     """
 

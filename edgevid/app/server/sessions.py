@@ -94,7 +94,7 @@ class Sessions:
         from edgevid.media.source import open_source
 
         try:
-            opened = open_source(plan.source.target)
+            opened = open_source(plan.source.target, paced=plan.live and not plan.source.live)
         except EdgevidError as error:
             error.message = error.message.replace(plan.source.target, plan.source.shown)
             raise

@@ -12,10 +12,11 @@ from edgevid.app.server import sse
 from edgevid.app.server.errors import HttpError, bad_request
 from edgevid.app.server.fields import Fields, json_body
 from edgevid.app.server.preview import encode_jpeg, with_boxes
-from edgevid.app.server.requests import answered, kinds_of, public, question_of, service_of, streaming
+from edgevid.app.server.requests import answered, kinds_of, question_of, service_of, streaming
 from edgevid.app.server.service import Service
 from edgevid.app.server.session import Plan, ServedSession, Shown
 from edgevid.core.nouns import KINDS
+from edgevid.media.uri import redact
 
 _FIELDS = ("source", "fps", "channels", "start_s", "end_s", "live", "label")
 _MOST_S = 366 * 86400.0
@@ -46,7 +47,7 @@ async def stats(request: Request) -> Response:
     session = _session(request)
     line = await service_of(request).run("look", session.stats)
     if "warnings" in line:
-        line["warnings"] = [public(warning) for warning in line["warnings"]]
+        line["warnings"] = [redact(warning) for warning in line["warnings"]]
     return JSONResponse({"session": session.id, "state": session.state, "stats": line})
 
 
@@ -123,4 +124,4 @@ def _session(request: Request) -> ServedSession:
 
 def _json(session: ServedSession) -> dict[str, Any]:
     line = session.to_json()
-    return {**line, "source": public(line["source"])}
+    return {**line, "source": redact(line["source"])}

@@ -14,7 +14,6 @@ from edgevid.app.server.requests import (
     answered,
     kinds_of,
     observation_json,
-    public,
     question_of,
     seconds_in_query,
     service_of,
@@ -22,6 +21,7 @@ from edgevid.app.server.requests import (
 )
 from edgevid.app.server.service import Service
 from edgevid.core.nouns import KINDS, NS_PER_S
+from edgevid.media.uri import redact
 from edgevid.memory.memory import VideoRow
 
 _MOST_ROWS = 5000
@@ -72,7 +72,7 @@ def _json(service: Service, video: VideoRow) -> dict[str, Any]:
     playable = service.sources.playable(video.uri) is not None
     return {
         "id": video.id,
-        "name": video.label or public(video.uri if "://" in video.uri else Path(video.uri).name),
+        "name": video.label or redact(video.uri if "://" in video.uri else Path(video.uri).name),
         "session": session,
         "duration_s": None if video.duration_ns is None else round(video.duration_ns / NS_PER_S, 3),
         "width": video.width,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import httpx
 import pytest
@@ -137,3 +138,45 @@ def test_unknown_sessions_and_videos_are_404(served: Served) -> None:
         assert answer.status_code == 404, path
         assert answer.json()["error"]["code"] == "not_found"
     assert served.http.get(f"/v1/videos/{2**63}").status_code == 404
+
+
+def test_a_file_can_be_watched_as_if_it_were_live(served: Served) -> None:
+    began = time.monotonic()
+    session = served.watch(source="two scenes.mp4", live=True)
+    assert session["live"]
+    assert session["state"] == "done", session
+    assert time.monotonic() - began > 3  # it lasts 4 s
+    stats = served.http.get(f"/v1/sessions/{session['id']}/stats").json()["stats"]
+    assert stats["live"]["received"] > 0
+    metrics = served.http.get("/metrics").text
+    assert f'edgevid_live_dropped_total{{session="{session["id"]}"}}' in metrics
+
+
+def test_metrics_tell_of_sessions_stages_questions_and_answers(served: Served, watched: Json) -> None:
+    served.http.post(f"/v1/videos/{watched['video_id']}/ask", json={"question": "How many scenes?"})
+    answer = served.http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+    session = f'session="{watched["id"]}"'
+    assert float(lines[f"edgevid_frames_total{{{session}}}"]) == watched["frames"]
+    assert float(lines[f'edgevid_stage_seconds{{quantile="0.95",{session},stage="cut"}}']) > 0
+    assert float(lines['edgevid_ask_seconds_count{by="timeline"}']) >= 1
+    assert float(lines['edgevid_http_requests_total{route="ask",status="200"}']) >= 1
+    assert float(lines["edgevid_rss_bytes"]) > 1e7
+    entered, dropped = (
+        sum(
+            float(v)
+            for k, v in lines.items()
+            if k.startswith(f"edgevid_channel_{name}_total{{") and session in k
+        )
+        for name in ("entered", "dropped")
+    )
+    assert entered > 0
+    assert dropped == 0  # a file waits for its reader
+
+
+def test_live_addresses_are_off_unless_allowed(served: Served) -> None:
+    for address in ("rtsp://127.0.0.1:9/x", "RTSPS://127.0.0.1:9/x", "/dev/video0"):
+        answer = served.http.post("/v1/sessions", json={"source": address})
+        assert answer.status_code == 403
+        assert answer.json()["error"]["code"] == "live_off"

@@ -87,7 +87,9 @@ async function refreshList() {
   const states = new Map(sessions.map((session) => [session.id, session]));
   const entries = sessions.filter((s) => s.video_id === null).map((s) => ({ video: null, session: s, name: s.label ?? s.source }));
   entries.push(...videos.map((v) => ({ video: v, session: states.get(v.session) ?? null, name: v.name })));
-  refill($("videos"), entries.map(listEntry));
+  const shown = JSON.stringify([entries, now.chosen]);
+  if (shown !== now.listed) refill($("videos"), entries.map(listEntry));
+  now.listed = shown;
   const mine = entries.find((e) => now.chosen && ((e.video && e.video.id === now.chosen.video) || (e.session && e.session.id === now.chosen.session)));
   if (mine) show(mine);
   else if (!now.chosen && entries.length) choose(entries[0]);
@@ -104,9 +106,9 @@ function listEntry(entry) {
   return element("li", {}, button);
 }
 
-function pill(state) {
+function pill(state, made = element("span")) {
   const looks = { watching: "good", loading: "good", failed: "bad" }[state] ?? "";
-  return element("span", { className: `pill ${looks}`, textContent: state });
+  return Object.assign(made, { className: `pill ${looks}`, textContent: state, hidden: false });
 }
 
 function choose(entry) {
@@ -128,7 +130,7 @@ function show(entry) {
   now.media = entry.video?.media ?? null;
   now.duration = Math.max(now.duration, entry.video?.duration_s ?? 0, entry.session?.duration_s ?? 0);
   $("now").textContent = entry.name;
-  $("state").replaceWith(Object.assign(pill(entry.session?.state ?? "kept"), { id: "state" }));
+  pill(entry.session?.state ?? "kept", $("state"));
   $("stop").hidden = !running;
   $("question").disabled = $("ask").querySelector("button").disabled = now.chosen.video === null;
   $("show-live").disabled = now.chosen.session === null;
