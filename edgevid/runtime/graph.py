@@ -134,27 +134,24 @@ class Graph:
             hang_s=hang_s,
             quality=quality,
         )
-        nodes = [after] if isinstance(after, Node) else list(after)
+        nodes = self._nodes(name, after)
         if executor == "sync" and len(nodes) != 1:
             raise ValueError(f"stage {name}: sync runs in the thread of the one node before it")
         condition = threading.Condition(threading.Lock())
         channels = [
-            Channel[Any](
+            self._channel(
                 f"{name} < {node.name}" if by_pts else name,
                 capacity=capacity,
                 policy=policy,
                 writers=1 if by_pts else len(nodes),
-                generations=self._generations,
                 condition=condition,
                 max_age_s=deadline_s if workload == "hard" else None,
             )
             for node in (nodes if by_pts else nodes[:1])
         ]
-        self._channels += channels
         if executor == "sync":
-            run = StageRun(stage, self._services, channels[0])
-            self._runs[name] = run
-            self._run_of(nodes[0]).outlets.append(run)
+            run = self._runs[name] = StageRun(stage, self._services, channels[0])
+            self._runs[nodes[0].name].outlets.append(run)
         else:
             self._connect(nodes, channels)
             inlet = PtsMerge(channels, condition, wait_s=wait_s) if by_pts else channels[0]
@@ -170,18 +167,21 @@ class Graph:
             ValueError: the name is taken, or an argument is out of range.
         """
         self._claim(name)
-        nodes = [after] if isinstance(after, Node) else list(after)
-        channel = Channel[Any](
-            name, capacity=capacity, policy=policy, writers=len(nodes), generations=self._generations
-        )
-        self._channels.append(channel)
+        nodes = self._nodes(name, after)
+        channel = self._channel(name, capacity=capacity, policy=policy, writers=len(nodes))
         self._connect(nodes, [channel])
         self._outputs.append(Output(channel, self._check))
         return self._outputs[-1]
 
+    def _channel(self, name: str, **options: Any) -> Channel[Any]:
+        channel = Channel[Any](name, generations=self._generations, **options)
+        self._channels.append(channel)
+        return channel
+
     def _connect(self, nodes: Sequence[Node], channels: Sequence[Channel[Any]]) -> None:
+        """Let ``nodes`` write: each its own channel, or all the only one."""
         for n, node in enumerate(nodes):
-            self._run_of(node).outlets.append(ChannelOutlet(channels[n % len(channels)]))
+            self._runs[node.name].outlets.append(ChannelOutlet(channels[n % len(channels)]))
 
     def _add(self, run: SourceRun | StageRun, inlet: Inlet | None, workload: Workload) -> None:
         self._runs[run.name] = run
@@ -195,11 +195,14 @@ class Graph:
         )
         self._workers.append(worker)
 
-    def _run_of(self, node: Node) -> SourceRun | StageRun:
-        try:
-            return self._runs[node.name]
-        except KeyError:
-            raise ValueError(f"'{node.name}' is not a node of this pipeline") from None
+    def _nodes(self, name: str, after: Node | Sequence[Node]) -> list[Node]:
+        nodes = [after] if isinstance(after, Node) else list(after)
+        if not nodes:
+            raise ValueError(f"{name}: nothing comes before it")
+        for node in nodes:
+            if node.name not in self._runs:
+                raise ValueError(f"'{node.name}' is not a node of this pipeline")
+        return nodes
 
     def _claim(self, name: str) -> None:
         if self._sealed:

@@ -141,6 +141,8 @@ def test_what_cannot_be_built_is_said_at_once() -> None:
         pipeline.stage("fiber", double, after=numbers, executor="fiber")
     with pytest.raises(ValueError, match="capacity is 0"):
         pipeline.stage("narrow", double, after=numbers, capacity=0)
+    with pytest.raises(ValueError, match="nothing comes before it"):
+        pipeline.stage("orphan", double, after=[])
     with pytest.raises(ValueError, match="not a node of this pipeline"):
         pipeline.stage("stray", double, after=Pipeline().source("other", []))
 
