@@ -46,6 +46,8 @@ class RegionClassifier(Protocol):
 class LabelConnector:
     """The closed-form encoder above."""
 
+    name = "label-connector (demo)"
+
     def __init__(self, classifier: RegionClassifier, model: LanguageModel) -> None:
         self._classifier = classifier
         self._names = np.stack(

@@ -22,6 +22,7 @@ from edgevid.stream.grounding import ungrounded
 
 if TYPE_CHECKING:
     from edgevid.models.store import ModelStore
+    from edgevid.models.vlm.prompt import Conversation
 
 DEMO = "demo"
 _SYSTEM = (
@@ -39,6 +40,7 @@ class Follower:
         name: how answers and statistics call it.
         speaks: whether a supported draft may become the answer; the demo model's never does.
         encoder: frames to embedding rows; None when the model is fed text lines only.
+        conversation: how the model is spoken to; None uses its chat template, one turn for each text.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class Follower:
         speaks: bool,
         encoder: VisionEncoder | None,
         vocabulary: Vocabulary,
+        conversation: Conversation | None = None,
     ) -> None:
         self._model = model
+        self._conversation = conversation
         self._name = name
         self._speaks = speaks
         self._encoder = encoder
@@ -70,24 +74,41 @@ class Follower:
         threads: int,
         vocabulary: Vocabulary,
     ) -> Follower:
-        """Open "demo", a GGUF path or a loaded model, with the label connector as its eyes.
+        """Open "demo", a GGUF file, the Hugging Face folder of a video language model, or a loaded model.
+
+        A model that brings an ``encoder`` sees through it, any other through the label connector.
 
         Raises:
             MissingPartError: the demo pack or the classifier pack is not installed.
             BadModelError: the file is not a model this runtime reads.
         """
-        from edgevid.perception.classes import Classifier
+        if not isinstance(model, str | Path):
+            speaks, name, loaded = True, getattr(model, "name", "user model"), model
+        elif Path(model).is_dir():
+            from edgevid.models.vlm.model import VlmModel
 
-        if isinstance(model, str | Path):
+            speaks, name = True, str(model)
+            loaded = VlmModel.open(model, cache=store.root.parent, kv=kv, threads=threads)
+        else:
             from edgevid.models.native_llm import NativeLanguageModel
 
             speaks, name = str(model) != DEMO, str(model)
             path = Path(model) if speaks else store.where(DEMO)["model.gguf"]
-            loaded: LanguageModel = NativeLanguageModel(path, kv=kv, threads=threads)
-        else:
-            speaks, name, loaded = True, getattr(model, "name", "user model"), model
-        encoder = LabelConnector(Classifier(store, threads=threads), loaded)
-        return cls(loaded, name=name, speaks=speaks, encoder=encoder, vocabulary=vocabulary)
+            loaded = NativeLanguageModel(path, kv=kv, threads=threads)
+        encoder: VisionEncoder | None = getattr(loaded, "encoder", None)
+        if encoder is None:
+            from edgevid.perception.classes import Classifier
+
+            encoder = LabelConnector(Classifier(store, threads=threads), loaded)
+        conversation = getattr(loaded, "conversation", None)
+        return cls(
+            loaded,
+            name=name,
+            speaks=speaks,
+            encoder=encoder,
+            vocabulary=vocabulary,
+            conversation=conversation,
+        )
 
     def begin(self) -> None:
         """Start a new video with an empty past."""
@@ -95,7 +116,10 @@ class Follower:
             if self._sequence is not None:
                 self._sequence.close()
             self._sequence = self._model.new_sequence()
-            self._feed_tokens(chat_tokens(self._model, [Message("system", _SYSTEM)], reply=False))
+            if self._conversation is not None:
+                self._feed_tokens(self._conversation.opening(_SYSTEM))
+            else:
+                self._feed_tokens(chat_tokens(self._model, [Message("system", _SYSTEM)], reply=False))
 
     def see(self, frame: Frame) -> None:
         """Append the rows of one frame."""
@@ -137,7 +161,7 @@ class Follower:
         return {
             "kv_tokens": kv.tokens if kv else 0,
             "model": self._name,
-            "encoder": "label-connector (demo)" if isinstance(self._encoder, LabelConnector) else None,
+            "encoder": getattr(self._encoder, "name", None),
             "selection": kv.selection if kv else None,
             "seen_tokens": kv.seen if kv else 0,
             "fed_tokens": int(self._fed["tokens"]),
@@ -160,8 +184,11 @@ class Follower:
         with self._lock:
             fork = self._need().fork()
         try:
-            turn = [Message("user", f"Notes:\n{notes}\nQuestion: {question}")]
-            fork.append_tokens(chat_tokens(self._model, turn, bos=False))
+            text = f"Notes:\n{notes}\nQuestion: {question}"
+            if self._conversation is not None:
+                fork.append_tokens(self._conversation.question(text))
+            else:
+                fork.append_tokens(chat_tokens(self._model, [Message("user", text)], bos=False))
             began = time.perf_counter()
             pieces = list(fork.generate(max_tokens=_ANSWER_TOKENS, stop=["\n"]))
             self._count(self._drafted, len(pieces), began)

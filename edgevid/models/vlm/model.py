@@ -23,6 +23,7 @@ class VlmModel(NativeLanguageModel):
     Attributes:
         vision: a picture -> rows of the text model.
         encoder: a frame -> its rows between the family's marks.
+        name: how answers and statistics call it.
 
     Raises:
         BadModelError: the halves do not fit together, or a file cannot be loaded.
@@ -32,6 +33,7 @@ class VlmModel(NativeLanguageModel):
         self,
         files: VlmFiles,
         *,
+        name: str = "vlm",
         rows: FrameRows = "full",
         kv: KVConfig | None = None,
         kv_tokens: int = 0,
@@ -46,6 +48,7 @@ class VlmModel(NativeLanguageModel):
             )
         session = onnx_session(files.vision, threads=self.threads, name="vision tower")
         self.vision = VisionPart(session, files.recipe, files.rows, files.square)
+        self.name = name
         self.conversation = Conversation(self, files.family)
         self.encoder = FrameEncoder(self.vision, self, self.conversation, keep=rows)
 
@@ -79,7 +82,7 @@ class VlmModel(NativeLanguageModel):
             files = convert_mmproj(Path(path), Path(mmproj), cache)
         else:
             files = convert_checkpoint(Path(path), cache)
-        return cls(files, rows=rows, kv=kv, kv_tokens=kv_tokens, threads=threads, exact=exact)
+        return cls(files, name=str(path), rows=rows, kv=kv, kv_tokens=kv_tokens, threads=threads, exact=exact)
 
 
 def _default_cache() -> Path:

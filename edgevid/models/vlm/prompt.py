@@ -24,7 +24,7 @@ _AROUND, _GLOBAL = "<fake_token_around_image>", "<global-img>"
 
 @dataclass(frozen=True, slots=True)
 class _Turns:
-    """Text of one style, with {system}, {question}; None where the style has no system turn."""
+    """Text of one style; {} is where the system's words or the question go."""
 
     system: str
     user: str
@@ -32,7 +32,11 @@ class _Turns:
 
 
 _TURNS: dict[Style, _Turns] = {
-    "utterances": _Turns("System: {}<end_of_utterance>\n", "User: ", "\n\n{}<end_of_utterance>\nAssistant:"),
+    "utterances": _Turns(
+        "System: {}<end_of_utterance>\n",
+        "User: You are provided the following series of frames from a video.\n",
+        "\n\n{}<end_of_utterance>\nAssistant:",
+    ),
     "chatml": _Turns(
         "<|im_start|>system\n{}<|im_end|>\n", "<|im_start|>user\n", "\n{}<|im_end|>\n<|im_start|>assistant\n"
     ),
@@ -41,7 +45,7 @@ _TURNS: dict[Style, _Turns] = {
         "<|start_header_id|>user<|end_header_id|>\n\n",
         "\n{}<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
     ),
-    "vicuna": _Turns("{} ", "USER: ", "\n{} ASSISTANT:"),
+    "vicuna": _Turns("{}", "USER:", "\n{} ASSISTANT:"),
 }
 
 
@@ -88,7 +92,9 @@ class Conversation:
         before, after = frame.split("{}")
         if self._style == "vicuna":  # without marks, so in one piece: each piece would begin with a space
             return self._model.tokenize(before + text.strip() + after)
-        ids = self._model.tokenize(before, special=True) + self._model.tokenize(text.strip())
+        space = " " if before.endswith(" ") else ""  # byte-level BPE joins it to the word that follows
+        ids = self._model.tokenize(before.removesuffix(" "), special=True)
+        ids += self._model.tokenize(space + text.strip())
         return ids + self._model.tokenize(after, special=True)
 
 

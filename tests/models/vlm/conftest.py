@@ -14,7 +14,7 @@ Made = Callable[..., tuple[Path, Any]]
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """``checkpoint("smolvlm" | "llava", **options)``: the folder of a random checkpoint and its torch model."""
+    """``checkpoint("smolvlm" | "llava", **options)``: the folder of a random one and its torch model."""
     pytest.importorskip("transformers")
     pytest.importorskip("tokenizers")
     from tests.models.vlm import random_checkpoints as random

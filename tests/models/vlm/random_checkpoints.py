@@ -83,6 +83,9 @@ def write_bpe(folder: Path, kind: str, *, vocab: int = 400) -> Tokenizer:
 def write_llama2_bpe(folder: Path, *, vocab: int = 500) -> Tokenizer:
     """tokenizer.json of BPE with byte fallback, as Llama 2 and Vicuna have it."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
     trainer = trainers.BpeTrainer(vocab_size=vocab, special_tokens=special, show_progress=False)
