@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from edgevid.core.nouns import Frame, Observation
+from edgevid.runtime.quality import AdaptiveQuality
 from edgevid.stream.pacing import AdaptiveStride
 from edgevid.stream.stats import StageTimes
 from edgevid.stream.ticks import Tick
@@ -52,12 +53,14 @@ class Eye:
         period_ns: int,
         stages: StageTimes,
         on_seen: OnSeen | None = None,
+        quality: AdaptiveQuality | None = None,
     ) -> None:
         self.frames = 0
         self._channels = channels
         self._period_ns = period_ns
         self._stages = stages
         self._on_seen = on_seen
+        self._quality = quality
         self._pace = AdaptiveStride(period_ns / 1e9)
 
     @property
@@ -71,12 +74,22 @@ class Eye:
         seen: tuple[Observation, ...] = ()
         if tick.frame is not None:
             began = time.perf_counter()
-            seen = tuple(self._see(tick.frame, text_period_ns))
+            seen = tuple(self._see(self._at_quality(tick.frame), text_period_ns))
             self._pace.record(time.perf_counter() - began)
             self.frames += 1
             if self._on_seen is not None:
                 self._on_seen(tick.frame, seen)
         return Part("eye", tick.number, tick.pts_ns, seen, text_period_ns, tick.frame is not None)
+
+    def _at_quality(self, frame: Frame) -> Frame:
+        """The frame no higher than the quality of the moment; boxes are fractions and stay."""
+        height, width = frame.image.shape[:2]
+        most = self._quality.now.height if self._quality is not None else None
+        if most is None or height <= most:
+            return frame
+        from edgevid.perception.scaling import resize
+
+        return replace(frame, image=resize(frame.image, width=max(1, width * most // height), height=most))
 
     def _see(self, frame: Frame, text_period_ns: int) -> list[Observation]:
         read_text = self._pace.due()

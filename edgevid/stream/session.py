@@ -286,6 +286,7 @@ class StreamSession:
         decoder = self._follower.stats() if self._follower is not None else {}
         began_s, opened = self._began_s, self._opened
         read = opened.stats if opened is not None else self._source_stats
+        quality = self._watcher.quality if self._watcher is not None else None
         return stats_json(
             frames=self._watcher.frames if self._watcher else 0,
             media_s=self._watcher.media_ns / NS_PER_S if self._watcher else 0.0,
@@ -296,6 +297,7 @@ class StreamSession:
             warnings=[*self._left_out, *self._warnings],
             channels=channels_json(self._watcher.pipeline.metrics()) if self._watcher else {},
             **({"source": self.label} if self.label else {}),
+            **({"quality": asdict(quality.now)} if quality is not None else {}),
             **({"live": asdict(read.live)} if read is not None and read.live is not None else {}),
             **({"decoder": decoder} if decoder else {}),
         )

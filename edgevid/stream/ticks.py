@@ -40,7 +40,7 @@ class Ticker:
     """Takes frames and sound as they come and gives a tick for each frame to look at.
 
     Channels that glance see every frame. Of those, each ``looks``-th makes a tick, counted anew from each cut
-    so that no shot goes unseen.
+    so that no shot goes unseen; ``thinned`` times fewer when the device is too busy.
 
     Attributes:
         media_ns: presentation time that has come so far.
@@ -48,6 +48,7 @@ class Ticker:
     Args:
         period_ns: time between two frames that are looked at.
         on_frame: is shown every frame that is looked at.
+        thinned: asked for each frame; 1 = no fewer.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Ticker:
         glancing: Sequence[VisualChannel],
         stages: StageTimes,
         on_frame: Callable[[Frame], None] | None,
+        thinned: Callable[[], int] = lambda: 1,
     ) -> None:
         self.media_ns = 0
         self._period_ns = period_ns
@@ -65,6 +67,7 @@ class Ticker:
         self._glancing = glancing
         self._stages = stages
         self._on_frame = on_frame
+        self._thinned = thinned
         self._sound: list[AudioChunk] = []
         self._glanced: list[Observation] = []
         self._glimpses = -1
@@ -83,7 +86,7 @@ class Ticker:
                 return None  # a frame will come first, unless the source has no picture
             return self._tick(None, end_ns)
         self._glimpses = 0 if self._glance(item) else self._glimpses + 1
-        if self._glimpses % self._looks:
+        if self._glimpses % (self._looks * self._thinned()):
             return None
         self.media_ns = max(self.media_ns, item.pts_ns + self._period_ns)
         if self._on_frame is not None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from edgevid.core.nouns import NS_PER_S, AudioChunk, Frame
 from edgevid.memory.memory import Memory
 from edgevid.runtime import CpuBudget, Pipeline, Policy
+from edgevid.runtime.quality import AdaptiveQuality, Quality
 from edgevid.stream.events import Event
 from edgevid.stream.scribe import Scribe, Written
 from edgevid.stream.senses import Ear, Eye, OnSeen, Sense
@@ -33,13 +34,15 @@ _EYE_TICKS = 2
 _FOLLOWED = 4
 _LIVE_EVENTS = 256  # a reader this far behind loses the oldest events of a live source; rows are kept
 _LIVE_HANG_S = 60.0
+_HEIGHTS = (540, 360, 270)  # pixels; a live source is looked at smaller before it is looked at less often
 
 
 class Watcher:
     """Turns a source's frames and sound into rows of one video.
 
     A file is watched whole: every stage waits for the next. A live source waits for nobody: the eye takes the
-    newest frame, and what it could not look at is dropped and counted.
+    newest frame, and what it could not look at is dropped and counted; when it cannot keep up, it looks at
+    smaller frames, then at fewer (``quality``), until it can.
 
     Args:
         video_id: the row in memory that observations belong to.
@@ -73,10 +76,16 @@ class Watcher:
     ) -> None:
         period_ns = int(NS_PER_S / fps)
         self.pipeline = Pipeline(label or "watch", budget=budget, trace=trace)
+        self.quality = _levels(fps) if live else None
         self._ticker = Ticker(
-            period_ns=period_ns, looks=looks, glancing=glancing, stages=stages, on_frame=on_frame
+            period_ns=period_ns,
+            looks=looks,
+            glancing=glancing,
+            stages=stages,
+            on_frame=on_frame,
+            thinned=lambda: round(fps / self.quality.now.fps) if self.quality is not None else 1,
         )
-        self._eye = Eye(looking, period_ns=period_ns, stages=stages, on_seen=on_seen)
+        self._eye = Eye(looking, period_ns=period_ns, stages=stages, on_seen=on_seen, quality=self.quality)
         self._ear = Ear(listening, stages=stages) if listening else None
         senses: tuple[Sense, ...] = ("eye", "ear") if listening else ("eye",)
         self._scribe = Scribe(
@@ -125,6 +134,7 @@ class Watcher:
                 capacity=_EYE_TICKS,
                 policy="latest-only" if self._live else "block",
                 hang_s=hang_s,
+                quality=self.quality,
             )
         ]
         if self._ear is not None:
@@ -152,6 +162,14 @@ class Watcher:
             with self._stages.measure("follow"):
                 self._follower.see(written.frame)
         self._follower.note(written.events)
+
+
+def _levels(fps: float) -> AdaptiveQuality:
+    """Smaller, then smaller and half as often, then a quarter."""
+    full, smaller, smallest = _HEIGHTS
+    return AdaptiveQuality(
+        [Quality(fps, full), Quality(fps, smaller), Quality(fps / 2, smaller), Quality(fps / 4, smallest)]
+    )
 
 
 def _timed(items: Iterator[Frame | AudioChunk], stages: StageTimes) -> Iterator[Frame | AudioChunk]:

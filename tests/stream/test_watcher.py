@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -76,3 +77,53 @@ def test_faint_things_are_remembered_but_are_no_event() -> None:
         assert watch(memory, glancing=Says("cut", "cut", only=set()), looking=Says("faint", "cat")) == []
         (row,) = memory.rows(memory.videos()[0].id, kinds=("faint",))
         assert (row.observation.label, row.observation.span.end_ns) == ("cat", 2 * NS_PER_S)
+
+
+class Slow(Says):
+    """Takes as long as ten frames; notes how high each picture was."""
+
+    def __init__(self) -> None:
+        super().__init__("object", "dog")
+        self.heights: list[int] = []
+
+    def observe(self, frame: Frame, *, period_ns: int) -> list[Observation]:
+        self.heights.append(frame.image.shape[0])
+        time.sleep(0.25)
+        return super().observe(frame, period_ns=period_ns)
+
+
+def test_a_slow_eye_costs_a_live_source_frames_and_pixels_but_no_delay() -> None:
+    began_s = time.monotonic()
+
+    def camera() -> Iterator[Frame]:
+        for i in range(160):  # 40 a second for 4 s
+            time.sleep(max(0.0, began_s + i / 40 - time.monotonic()))
+            yield Frame(np.zeros((600, 800, 3), np.uint8), i * NS_PER_S // 40, i, wall_ns=time.time_ns())
+
+    slow = Slow()
+    with Memory() as memory:
+        video = memory.add_video("x", width=4, height=4, has_audio=False, channels=["object"])
+        stages = StageTimes()
+        watcher = Watcher(
+            memory,
+            video,
+            fps=40.0,
+            looks=1,
+            glancing=[],
+            looking=[slow],
+            listening=[],
+            follower=None,
+            stages=stages,
+            budget=CpuBudget(cores=2),
+            live=True,
+        )
+        events = list(watcher.follow(camera()))
+        (row,) = memory.rows(video)  # one dog all the time, though most looks were dropped
+    assert len(events) == 1
+    assert row.observation.span.end_ns > 3 * NS_PER_S
+    assert slow.heights[0] == 540
+    assert slow.heights[-1] < 540
+    channel = watcher.pipeline.metrics().channel("eye")
+    assert channel.dropped > 50
+    assert channel.entered == channel.left + channel.dropped
+    assert stages.summary()["age"]["p50_ms"] < 4000 / 2  # queues of 4 s of frames would be later than that
