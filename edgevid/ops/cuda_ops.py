@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ctypes as c
 import os
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from edgevid.core.errors import EdgevidError, MissingPartError
 from edgevid.ops.dequantize import Floats
-from edgevid.ops.gpu_ops import Ints
+from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import Codes
 from edgevid.ops.kv_seal import LANES
 
@@ -64,11 +65,12 @@ class CudaDevice:
         if status := self.library.ev_cuda_device_name(name, len(name)):
             raise MissingPartError(f"there is no CUDA device (error {status})", fix="see docs/GPU.md")
         self.name = name.value.decode()
+        self.record: Record | None = None
 
     def hash_codes(self, keys: Floats, centre: Floats, planes: Codes) -> Codes:
         n, dims = keys.shape
         codes = self.empty((n,), np.uint32)
-        self.call("hash_codes", self.put(keys), self.put(centre), self.put(planes), codes, n, dims, None)
+        self.launch("hash_codes", self.put(keys), self.put(centre), self.put(planes), codes, n, dims, None)
         return codes.read()
 
     def cluster_assign(
@@ -77,7 +79,7 @@ class CudaDevice:
         n, capacity = len(codes), len(table)
         leaders, count = self.put(table), self.put(np.array([opened], np.int32))
         ids = self.empty((n,), np.int32)
-        self.call("cluster_assign", self.put(codes), leaders, count, ids, 1, n, capacity, threshold, None)
+        self.launch("cluster_assign", self.put(codes), leaders, count, ids, 1, n, capacity, threshold, None)
         return ids.read(), leaders.read(), int(count.read()[0])
 
     def cluster_summaries(
@@ -88,7 +90,7 @@ class CudaDevice:
         means = self.put(np.zeros((num_kv_heads, head_dim, stride), np.int8))
         scales, radii = (self.put(np.zeros((num_kv_heads, stride), np.float32)) for _ in range(2))
         sizes = (clusters, stride, num_kv_heads, head_dim)
-        self.call("cluster_summaries", self.put(keys), self.put(begin), *sizes, means, scales, radii, None)
+        self.launch("cluster_summaries", self.put(keys), self.put(begin), *sizes, means, scales, radii, None)
         return means.read(), scales.read(), radii.read()
 
     def cluster_scores(
@@ -97,7 +99,7 @@ class CudaDevice:
         (rows, head_dim), stride = q.shape, means.shape[1]
         out = self.empty((rows, stride), np.float32)
         sizes = (1, rows, head_dim, clusters, stride)
-        self.call(
+        self.launch(
             "cluster_scores",
             self.put(q),
             self.put(means),
@@ -126,17 +128,31 @@ class CudaDevice:
         held = [self.put(array) for array in (scores, counts, resident_max, resident_sum)]
         pointers = [buffer.pointer for buffer in (*held, marks)]
         sizes = (1, rows, clusters, max_tokens, threshold, pooled, exact)
-        self.call("select_mass", c.byref(_Selection(*pointers, *sizes, workspace.pointer)), None)
+        selection = _Selection(*pointers, *sizes, workspace.pointer)
+        self.launch("select_mass", c.byref(selection), None, keep=(*held, marks, workspace))
         return marks.read()
 
     def pages(self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool) -> CudaPages:
         return CudaPages(self, num_pages, page_size, num_kv_heads, head_dim, f32)
+
+    def launch(self, op: str, *arguments: Any, keep: Sequence[Buffer] = ()) -> None:
+        """:meth:`call` of a kernel, recorded; ``keep`` are buffers that its structs point to."""
+        self.call(op, *arguments)
+        if self.record is not None:
+            self.record.append(partial(self._again, op, arguments, keep))
+
+    def _again(self, op: str, arguments: Sequence[Any], keep: Sequence[Buffer]) -> None:
+        self.call(op, *arguments)
 
     def call(self, op: str, *arguments: Any) -> None:
         """``ev_cuda_<op>``; EdgevidError when it returns an error."""
         plain = [a.pointer if isinstance(a, Buffer) else a for a in arguments]
         if status := getattr(self.library, f"ev_cuda_{op}")(*plain):
             raise EdgevidError(f"CUDA error {status} in {op}")
+
+    def synchronize(self) -> None:
+        """Wait for all queued work."""
+        self.empty((1,), np.uint8).read()
 
     def put(self, array: _Array) -> Buffer:
         """A copy on the device."""
@@ -186,7 +202,8 @@ class CudaPages:
 
     def append(self, k: Floats, v: Floats, slots: Ints) -> None:
         put = self._device.put
-        self._device.call("kv_append", c.byref(self._pages), put(k), put(v), put(slots), len(slots), None)
+        arguments = (c.byref(self._pages), put(k), put(v), put(slots), len(slots), None)
+        self._device.launch("kv_append", *arguments, keep=(self._keys, self._values))
 
     def attend(self, q: Floats, slots: Ints, scale: float, *, head: int | None = None) -> Floats:
         pages = self._pages if head is None else self._one_head(head)
@@ -203,7 +220,8 @@ class CudaPages:
 
     def seal(self, sources: Ints, targets: Ints) -> None:
         put = self._device.put
-        self._device.call("kv_seal", c.byref(self._pages), put(sources), put(targets), len(sources), None)
+        arguments = (c.byref(self._pages), put(sources), put(targets), len(sources), None)
+        self._device.launch("kv_seal", *arguments, keep=(self._keys, self._values))
 
     def _attention(self, pages: _Pages, q: Floats, slots: Ints, scale: float, **results: Buffer) -> None:
         held = {"q": self._device.put(q), "slots": self._device.put(slots), **results}
@@ -219,7 +237,8 @@ class CudaPages:
         floats = self._device.library.ev_cuda_attention_floats(c.byref(pages), c.byref(a))
         workspace = self._device.empty((floats,), np.float32)
         a.workspace = workspace.pointer
-        self._device.call("paged_attention", c.byref(pages), c.byref(a), None)
+        keep = (self._keys, self._values, workspace, *held.values())
+        self._device.launch("paged_attention", c.byref(pages), c.byref(a), None, keep=keep)
 
     def _one_head(self, head: int) -> _Pages:
         """The same pages, seen as having this KV head only."""

@@ -6,6 +6,7 @@ its data there and calls ``edgevid.kernels`` or ``csrc/cuda/ev_cuda.h`` itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Never, Protocol
 
 import numpy as np
@@ -17,6 +18,8 @@ from edgevid.ops.hash_codes import BITS, Codes, hyperplanes
 from edgevid.ops.paged_attention import Extent
 
 Ints = npt.NDArray[np.int32]
+Record = list[Callable[[], object]]
+"""Launches that can be done again, on the same arguments on the device."""
 
 
 class Pages(Protocol):
@@ -34,7 +37,19 @@ class Pages(Protocol):
 
 
 class Device(Protocol):
-    """Kernels with numpy arrays of the right type in and out; shapes as in ``edgevid/ops/<op>.py``."""
+    """Kernels with numpy arrays of the right type in and out; shapes as in ``edgevid/ops/<op>.py``.
+
+    Attributes:
+        name: of the device.
+        record: when set, every launch is added to it (for timing).
+    """
+
+    name: str
+    record: Record | None
+
+    def synchronize(self) -> None:
+        """Wait for all queued work."""
+        ...
 
     def hash_codes(self, keys: Floats, centre: Floats, planes: Codes) -> Codes: ...
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy.typing as npt
 
 from edgevid.kernels.device import device_name
 from edgevid.ops.dequantize import Floats
-from edgevid.ops.gpu_ops import Ints
+from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import SCALE, Codes
 from edgevid.ops.kv_seal import RADIUS_SLACK
 
@@ -22,12 +24,14 @@ class TritonDevice:
     """
 
     def __init__(self) -> None:
-        self.name = device_name()
+        self.torch_name = device_name()
+        self.name = _describe(self.torch_name)
+        self.record: Record | None = None
 
     def hash_codes(self, keys: Floats, centre: Floats, planes: Codes) -> Codes:
         from edgevid.kernels.hash_codes import hash_codes
 
-        codes = hash_codes(self.put(keys), self.put(centre), self.put(planes), scale=SCALE)
+        codes = self.launch(hash_codes, self.put(keys), self.put(centre), self.put(planes), scale=SCALE)
         return np.asarray(codes.cpu().numpy())
 
     def cluster_assign(
@@ -36,7 +40,7 @@ class TritonDevice:
         from edgevid.kernels.cluster_assign import cluster_assign
 
         leaders, count = self.put(table[None]), self.put(np.array([opened], np.int32))
-        ids = cluster_assign(self.put(codes[None]), leaders, count, threshold=threshold)
+        ids = self.launch(cluster_assign, self.put(codes[None]), leaders, count, threshold=threshold)
         return ids.cpu().numpy()[0], leaders.cpu().numpy()[0], int(count[0])
 
     def cluster_summaries(
@@ -44,8 +48,8 @@ class TritonDevice:
     ) -> tuple[npt.NDArray[np.int8], Floats, Floats]:
         from edgevid.kernels.kv_seal import cluster_summaries
 
-        means, scales, radii = cluster_summaries(
-            self.put(keys), self.put(begin), num_kv_heads=num_kv_heads, slack=RADIUS_SLACK
+        means, scales, radii = self.launch(
+            cluster_summaries, self.put(keys), self.put(begin), num_kv_heads=num_kv_heads, slack=RADIUS_SLACK
         )
         return means.cpu().numpy(), scales.cpu().numpy(), radii.cpu().numpy()
 
@@ -55,7 +59,9 @@ class TritonDevice:
         from edgevid.kernels.cluster_scores import cluster_scores
 
         tensors = (self.put(q[None]), self.put(means[None]), self.put(scales[None]))
-        return np.asarray(cluster_scores(*tensors, clusters=clusters, scale=scale).cpu().numpy()[0])
+        return np.asarray(
+            self.launch(cluster_scores, *tensors, clusters=clusters, scale=scale).cpu().numpy()[0]
+        )
 
     def select_mass(
         self,
@@ -71,7 +77,9 @@ class TritonDevice:
         from edgevid.kernels.select_mass import select_mass
 
         tensors = [self.put(array[None]) for array in (scores, counts, resident_max, resident_sum)]
-        marks = select_mass(*tensors, threshold=threshold, pooled=pooled, exact=exact, max_tokens=max_tokens)
+        marks = self.launch(
+            select_mass, *tensors, threshold=threshold, pooled=pooled, exact=exact, max_tokens=max_tokens
+        )
         return np.asarray(marks.cpu().numpy()[0])
 
     def pages(
@@ -83,7 +91,19 @@ class TritonDevice:
         """A tensor on the device."""
         import torch
 
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.name)
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.torch_name)
+
+    def launch(self, launcher: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """The launcher's result; the launch is recorded."""
+        if self.record is not None:
+            self.record.append(partial(launcher, *arguments, **options))
+        return launcher(*arguments, **options)
+
+    def synchronize(self) -> None:
+        import torch
+
+        if self.torch_name == "cuda":
+            torch.cuda.synchronize()
 
 
 class TritonPages:
@@ -100,10 +120,10 @@ class TritonPages:
     ) -> None:
         import torch
 
-        self._put = device.put
+        self._put, self._launch = device.put, device.launch
         options: dict[str, Any] = {
             "dtype": torch.float32 if f32 else torch.float16,
-            "device": device.name,
+            "device": device.torch_name,
         }
         self.keys = torch.zeros((num_pages, num_kv_heads, head_dim, page_size), **options)
         self.values = torch.zeros((num_pages, num_kv_heads, page_size, head_dim), **options)
@@ -111,22 +131,30 @@ class TritonPages:
     def append(self, k: Floats, v: Floats, slots: Ints) -> None:
         from edgevid.kernels.kv_append import append
 
-        append(self._put(k), self._put(v), self._put(slots), self.keys, self.values)
+        self._launch(append, self._put(k), self._put(v), self._put(slots), self.keys, self.values)
 
     def attend(self, q: Floats, slots: Ints, scale: float, *, head: int | None = None) -> Floats:
         from edgevid.kernels.paged_attention import attend
 
         heads = slice(None) if head is None else slice(head, head + 1)
         pages = (self.keys[:, heads], self.values[:, heads])
-        return np.asarray(attend(self._put(q), *pages, self._put(slots), scale=scale).cpu().numpy())
+        return np.asarray(
+            self._launch(attend, self._put(q), *pages, self._put(slots), scale=scale).cpu().numpy()
+        )
 
     def mass(self, q: Floats, slots: Ints, scale: float) -> tuple[Floats, Floats]:
         from edgevid.kernels.paged_attention import mass
 
-        largest, total = mass(self._put(q), self.keys, self._put(slots), scale=scale)
+        largest, total = self._launch(mass, self._put(q), self.keys, self._put(slots), scale=scale)
         return largest.cpu().numpy(), total.cpu().numpy()
 
     def seal(self, sources: Ints, targets: Ints) -> None:
         from edgevid.kernels.kv_seal import seal
 
-        seal(self.keys, self.values, self._put(sources), self._put(targets))
+        self._launch(seal, self.keys, self.values, self._put(sources), self._put(targets))
+
+
+def _describe(torch_name: str) -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch_name == "cuda" else "Triton's interpreter"

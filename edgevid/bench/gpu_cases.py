@@ -1,0 +1,180 @@
+"""What ``python -m edgevid.bench.gpu`` runs: every GPU kernel at a model's size, against its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgevid.ops import cluster_assign, cluster_scores, hash_codes, kv_seal, select_mass
+from edgevid.ops.dequantize import Floats
+from edgevid.ops.gpu_ops import GpuOps
+from edgevid.ops.paged_attention import Extent, NumpyCache
+
+PAGE = 64
+ATTENTION_BOUND = 1e-4
+SCORE_BOUND = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """SmolLM2-135M by default; ``tokens`` in the cache, ``clusters`` of 32 tokens."""
+
+    tokens: int = 8192
+    rows: int = 10
+    num_kv_heads: int = 3
+    group: int = 3
+    head_dim: int = 64
+
+    @property
+    def clusters(self) -> int:
+        return max(1, self.tokens // 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One kernel on one input.
+
+    Attributes:
+        what: op and size.
+        bytes_moved: what the kernel reads and writes at least; 0 = not worth stating.
+        error: runs it and returns its largest difference from the reference.
+        bound: what that may be.
+    """
+
+    what: str
+    bytes_moved: int
+    error: Callable[[GpuOps], float]
+    bound: float
+
+
+def cases(sizes: Sizes) -> Iterator[Case]:
+    """All kernels; inputs come from fixed seeds."""
+    yield from _attention(sizes)
+    yield from _clusters(sizes)
+
+
+def _attention(s: Sizes) -> Iterator[Case]:
+    token_bytes = 2 * 2 * s.num_kv_heads * s.head_dim
+    for rows in (1, s.rows):
+        filled = _Filled(s, rows)
+        what = f"{rows} rows over {s.tokens} tokens"
+        moved = token_bytes * s.tokens
+        yield Case(f"paged_attention, {what}", moved, filled.attend_error, ATTENTION_BOUND)
+        yield Case(f"attention mass, {what}", moved // 2, filled.mass_error, ATTENTION_BOUND)
+    yield Case(
+        f"kv_append, {s.tokens} tokens", 3 * token_bytes * s.tokens, filled.append_error, ATTENTION_BOUND
+    )
+    yield Case(f"kv_seal, {s.tokens} tokens", 2 * token_bytes * s.tokens, filled.seal_error, ATTENTION_BOUND)
+
+
+class _Filled:
+    """A cache of random tokens, and queries that attend all of them."""
+
+    def __init__(self, s: Sizes, rows: int) -> None:
+        self._q = _normal(1, rows, s.num_kv_heads * s.group, s.head_dim)
+        self._k, self._v = (_normal(seed, s.tokens, s.num_kv_heads, s.head_dim) for seed in (2, 3))
+        pages = -(-s.tokens // PAGE)
+        self._shape: dict[str, Any] = {
+            "num_pages": 2 * pages,
+            "page_size": PAGE,
+            "num_kv_heads": s.num_kv_heads,
+            "head_dim": s.head_dim,
+            "f32": False,
+        }
+        self._extents = [Extent(i, 0, min(PAGE, s.tokens - i * PAGE)) for i in range(pages)]
+        self._sealed = [Extent(page + pages, first, count) for page, first, count in self._extents]
+        self._order = np.random.default_rng(4).permutation(s.tokens).astype(np.int32)
+        self._scale = s.head_dim**-0.5
+
+    def _cache(self, ops: GpuOps | None) -> Any:
+        cache = NumpyCache(**self._shape) if ops is None else ops.KvCache(**self._shape)
+        cache.append(self._k, self._v, self._extents)
+        return cache
+
+    def attend_error(self, ops: GpuOps) -> float:
+        got, want = (self._cache(o).attend(self._q, [self._extents], self._scale) for o in (ops, None))
+        return _apart(got, want)
+
+    def mass_error(self, ops: GpuOps) -> float:
+        got, want = (self._cache(o).mass(self._q, self._extents, self._scale) for o in (ops, None))
+        return max(_apart(got[0], want[0]), _apart(got[1] / want[1], np.ones_like(want[1])))
+
+    def append_error(self, ops: GpuOps) -> float:
+        """Appends last, so that it is what gets timed; the tokens are there already."""
+        cache = self._cache(ops)
+        got = cache.attend(self._q, [self._extents], self._scale)
+        cache.append(self._k, self._v, self._extents)
+        return _apart(got, self._cache(None).attend(self._q, [self._extents], self._scale))
+
+    def seal_error(self, ops: GpuOps) -> float:
+        """The order of tokens means nothing to the one row that sees them all."""
+        cache = self._cache(ops)
+        want = cache.attend(self._q[-1:], [self._extents], self._scale)
+        cache.seal(self._extents, self._order, self._sealed)
+        got = cache.attend(self._q[-1:], [self._sealed], self._scale)
+        cache.seal(self._extents, self._order, self._sealed)
+        return _apart(got, want)
+
+
+def _clusters(s: Sizes) -> Iterator[Case]:
+    dims, rows, n = s.num_kv_heads * s.head_dim, s.rows * s.group, s.clusters
+    keys, centre = _normal(5, s.tokens, dims), _normal(6, dims)
+    rng = np.random.default_rng(7)
+    ids = np.concatenate([np.arange(n), rng.integers(0, n, s.tokens - n)]).astype(np.int32)
+    order, begin = kv_seal.seal_order(ids, n)
+    summaries = kv_seal.cluster_summaries(keys[order], begin, num_kv_heads=s.num_kv_heads, backend="numpy")
+    codes = hash_codes.hash_codes(keys, centre, seed=1, layer=0, backend="numpy")
+    q = _normal(8, rows, s.head_dim)
+    selection = (
+        _normal(9, rows, n) * np.float32(3),
+        np.diff(begin).astype(np.int32),
+        _normal(10, rows),
+        np.ones(rows, np.float32),
+    )
+
+    def hashes(ops: GpuOps) -> float:
+        return _differing(ops.hash_codes(keys, centre, seed=1, layer=0), codes)
+
+    def assigns(ops: GpuOps) -> float:
+        rule: dict[str, Any] = {"threshold": 9, "capacity": 64}
+        want, _ = cluster_assign.cluster_assign(codes, **rule, backend="numpy")
+        return _differing(ops.cluster_assign(codes, np.empty(0, np.uint32), **rule)[0], want)
+
+    def summarises(ops: GpuOps) -> float:
+        means, scales, radii = ops.cluster_summaries(keys[order], begin, num_kv_heads=s.num_kv_heads)
+        steps = _apart(means.astype(np.int32), summaries.means.astype(np.int32)) * 1e-2
+        return max(steps, _apart(scales, summaries.scales), _apart(radii, summaries.radii) * 0.1)
+
+    def scores(ops: GpuOps) -> float:
+        table = (q, summaries.means[0], summaries.scales[0])
+        rule: dict[str, Any] = {"clusters": n, "scale": s.head_dim**-0.5}
+        want = cluster_scores.cluster_scores(*table, **rule, backend="numpy")
+        return _apart(ops.cluster_scores(*table, **rule)[:, :n], want[:, :n])
+
+    def selects(ops: GpuOps) -> float:
+        rule: dict[str, Any] = {"threshold": 0.9, "pooled": True, "exact": False, "max_tokens": 0}
+        want = select_mass.select_mass(*selection, **rule, backend="numpy")
+        return _differing(ops.select_mass(*selection, **rule), want)
+
+    yield Case(f"hash_codes, {s.tokens} keys of {dims}", keys.nbytes, hashes, 0)
+    yield Case(f"cluster_assign, {s.tokens} codes", 0, assigns, 0)
+    yield Case(f"cluster_summaries, {n} clusters", 2 * keys.nbytes, summarises, 1e-2)
+    yield Case(f"cluster_scores, {rows} rows, {n} clusters", 0, scores, SCORE_BOUND)
+    yield Case(f"select_mass, {rows} rows, {n} clusters", 0, selects, 0)
+
+
+def _normal(seed: int, *shape: int) -> Floats:
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def _apart(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
+    """NaN counts as infinitely far."""
+    return float(np.nan_to_num(np.abs(a - b), nan=np.inf).max(initial=0.0))
+
+
+def _differing(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
+    return float((a != b).sum())
