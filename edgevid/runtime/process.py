@@ -24,7 +24,7 @@ _CLOSE_S = 0.5  # for the child's own close(); then it is killed
 
 
 class ProcessCrashError(Exception):
-    """The child died, or its function raised; the text is the child's traceback."""
+    """The child died, or its function raised; then the child's traceback is a note."""
 
 
 class ProcessBody:
@@ -94,7 +94,10 @@ class ProcessBody:
                 raise
             kind, value = self._reply()
         if kind == _ERROR:
-            raise ProcessCrashError(value)
+            line, trace = value
+            error = ProcessCrashError(line)
+            error.add_note(trace)
+            raise error
 
     def _reply(self) -> tuple[str, Any]:
         if not self._pipe.poll(None if self._timeout_s == math.inf else self._timeout_s):
@@ -114,8 +117,8 @@ def _serve(pipe: Connection, make: Callable[[], Body], workload: Workload) -> No
     with suppress(EOFError, OSError):
         try:
             body = make()
-        except Exception:
-            pipe.send((_ERROR, traceback.format_exc()))
+        except Exception as error:
+            pipe.send((_ERROR, _described(error)))
             return
         pipe.send((_END, None))
         while (request := pipe.recv())[0] != "close":
@@ -134,10 +137,14 @@ def _answer(pipe: Connection, body: Body, what: str, payload: Any) -> None:
                 break
     except OSError:  # the parent is gone
         raise
-    except Exception:
-        pipe.send((_ERROR, traceback.format_exc()))
+    except Exception as error:
+        pipe.send((_ERROR, _described(error)))
     else:
         pipe.send((_END, None))
+
+
+def _described(error: Exception) -> tuple[str, str]:
+    return f"{type(error).__name__}: {error}", traceback.format_exc()
 
 
 def _nothing() -> None:

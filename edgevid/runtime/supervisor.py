@@ -47,13 +47,13 @@ class Supervisor:
             times = self._crashes.setdefault(stage, deque(maxlen=MAX_RESTARTS + 1))
             times.append(now_ns())
             too_many = len(times) > MAX_RESTARTS and times[-1] - times[0] <= WINDOW_S * 1e9
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         if too_many:
             raise StageFailedError(
-                f"stage '{stage}' failed {MAX_RESTARTS + 1} times within {WINDOW_S:.0f} s; "
-                f"the last time: {type(error).__name__}: {error}"
+                f"stage '{stage}' failed {MAX_RESTARTS + 1} times within {WINDOW_S:.0f} s; the last: {reason}"
             ) from error
-        _log.warning("stage '%s' restarts after %s: %s", stage, type(error).__name__, error)
-        self._trace.mark("restart", stage=stage, reason=str(error))
+        _log.warning("stage '%s' restarts after %s", stage, reason)
+        self._trace.mark("restart", stage=stage, reason=reason)
 
     def watch(self, workers: Sequence[Worker], shortest_hang_s: float) -> None:
         """Look for hangs in a thread of its own until ``close``."""

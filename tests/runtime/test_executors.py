@@ -105,8 +105,9 @@ def test_what_cannot_cross_is_a_crash_not_a_hang() -> None:
         )
         out = pipeline.output("out", after=stage)
         pipeline.start()
-        with pytest.raises(StageFailedError, match=r"unpicklable.*6 times within 60 s"):
+        with pytest.raises(StageFailedError, match=r"unpicklable.*6 times within 60 s.*lambda") as caught:
             list(out)
+    assert "in _answer" in caught.value.__cause__.__notes__[0]  # where in the process it was
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
