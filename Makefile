@@ -6,7 +6,7 @@ EXTRAS ?= test
 JOBS   ?= $(shell nproc)
 BIN     = $(VENV)/bin
 
-.PHONY: demo test pytest ctest sanitize tsan fuzz lint format packs wheel clean help
+.PHONY: demo test pytest ctest soak sanitize tsan fuzz lint format packs wheel clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ test: pytest ctest ## all tests: Python and C++
 
 pytest: packs ## Python tests
 	@$(BIN)/python -m pytest
+
+soak: packs ## long reliability tests (about an hour), with a summary of each
+	@$(BIN)/python -m pytest -m soak -rA --durations=0
 
 packs: $(VENV)/.$(EXTRAS) ## the default model packs
 	@$(BIN)/edgevid models pull --default
