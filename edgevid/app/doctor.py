@@ -9,12 +9,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata, util
+from pathlib import Path
 from typing import Literal
 
 import click
 
 from edgevid import __version__
 from edgevid.core.errors import MissingPartError
+from edgevid.runtime.device import DeviceProfile
 
 State = Literal["ok", "optional", "missing", "untested"]
 
@@ -32,7 +34,10 @@ class Finding:
 def _machine() -> Iterator[Finding]:
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     python = platform.python_version()
-    detail = f"{platform.machine()}, {os.cpu_count()} cores, {memory_gib:.0f} GiB, Python {python}"
+    profile = DeviceProfile.read()
+    cores = f"{profile.usable_cores} of {profile.cores} cores usable"
+    hottest = f", {profile.hottest_celsius:.0f} °C" if profile.hottest_celsius is not None else ""
+    detail = f"{profile.model}, {profile.arch}, {cores}, {memory_gib:.0f} GiB{hottest}, Python {python}"
     yield Finding("machine", "ok", detail)
 
 
@@ -67,6 +72,17 @@ def _packs() -> Iterator[Finding]:
             yield Finding(f"pack {pack.name}", "optional", pack.task, f"edgevid models pull {pack.name}")
 
 
+def _live() -> Iterator[Finding]:
+    """What edgevid can watch as it happens; cameras and microphones were never at hand to try."""
+    yield Finding("rtsp://, pipes, paced files", "ok", "tried against GStreamer's RTSP server")
+    cameras = sorted(path.name for path in Path("/dev").glob("video*"))
+    found = f"found: {', '.join(cameras)}" if cameras else "none here"
+    yield Finding("cameras (/dev/videoN)", "untested", f"untested on hardware; {found}")
+    yield Finding(
+        "microphones (mic:)", "untested", "untested on hardware; tried on a sound server's null source"
+    )
+
+
 def _extras() -> Iterator[Finding]:
     extras = [
         ("llama_cpp", "second LLM backend (any GGUF)", "pip install 'edgevid[vlm]'"),
@@ -82,7 +98,7 @@ def _extras() -> Iterator[Finding]:
         yield Finding("npm", "optional", "packs that come from npm", "apt-get install npm")
 
 
-_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_machine, _native, _libraries, _packs, _extras)
+_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_machine, _native, _libraries, _packs, _live, _extras)
 _MARKS = {
     "ok": "[green]ok[/]",
     "optional": "[dim]--[/]",

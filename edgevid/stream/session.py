@@ -281,6 +281,10 @@ class StreamSession:
         """What ran when in the last watch, when the constructor was told to keep a trace."""
         return self._watcher.pipeline.trace if self._watcher is not None and self._trace else None
 
+    def stage_histograms(self) -> dict[str, tuple[tuple[int, ...], float]]:
+        """Run times of each stage over the session's life (``stats.BOUNDS_MS``), for metrics that add up."""
+        return self._stages.histograms()
+
     def stats(self) -> dict[str, Any]:
         """The ``stats`` line: counts, rates, memory, per-stage latencies and queues of the last watch."""
         decoder = self._follower.stats() if self._follower is not None else {}

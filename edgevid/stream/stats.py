@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from edgevid.runtime.metrics import PipelineMetrics
 
 _KEPT = 2048  # newest durations per stage; enough for a p95, bounded for streams of hours
+BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+"""Upper ends of the buckets of ``StageTimes.histograms``; one more holds what is longer."""
 
 
 class StageTimes:
@@ -23,6 +26,8 @@ class StageTimes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ms: dict[str, deque[float]] = {}
+        self._counts: dict[str, list[int]] = {}
+        self._sums_s: dict[str, float] = {}
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
@@ -35,8 +40,16 @@ class StageTimes:
 
     def record(self, stage: str, seconds: float) -> None:
         """Record one run of ``stage``."""
+        bucket = bisect_left(BOUNDS_MS, seconds * 1e3)
         with self._lock:
             self._ms.setdefault(stage, deque(maxlen=_KEPT)).append(seconds * 1e3)
+            self._counts.setdefault(stage, [0] * (len(BOUNDS_MS) + 1))[bucket] += 1
+            self._sums_s[stage] = self._sums_s.get(stage, 0.0) + seconds
+
+    def histograms(self) -> dict[str, tuple[tuple[int, ...], float]]:
+        """``{stage: (runs per bucket of BOUNDS_MS, seconds in all)}`` since the beginning."""
+        with self._lock:
+            return {stage: (tuple(counts), self._sums_s[stage]) for stage, counts in self._counts.items()}
 
     def summary(self) -> dict[str, dict[str, float]]:
         """``{stage: {"p50_ms", "p95_ms", "runs"}}`` of the newest runs, in order of first use."""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgevid.stream.stats import StageTimes, rss_mb, stats_json
+from edgevid.stream.stats import BOUNDS_MS, StageTimes, rss_mb, stats_json
 
 
 def test_quantiles_of_known_durations() -> None:
@@ -28,3 +28,13 @@ def test_rates_are_safe_before_anything_ran() -> None:
         1,
     )
     assert rss_mb() > 1
+
+
+def test_histograms_add_up_over_the_whole_session() -> None:
+    stages = StageTimes()
+    for ms in (0.5, 1.0, 3.0, 9999.0):
+        stages.record("see", ms / 1e3)
+    counts, seconds = stages.histograms()["see"]
+    assert len(counts) == len(BOUNDS_MS) + 1
+    assert (counts[0], counts[2], counts[-1], sum(counts)) == (2, 1, 1, 4)
+    assert round(seconds, 4) == 10.0035
