@@ -30,7 +30,7 @@ STALL_S = 4.0
 
 _SCREEN_FPS = 15
 _SOUND_RATE = 48000
-_PROBE_US = 1_000_000
+_PROBE_US = 300_000  # the size comes with the first picture; FFmpeg would wait for more to guess the rate
 _RTSP_PROTOCOLS = "rtsp,rtp,tcp,udp,tls,crypto"
 
 

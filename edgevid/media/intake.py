@@ -102,11 +102,12 @@ class Intake:
     def end(self, error: Exception | None = None) -> None:
         """Nothing comes any more; readers get what waits, then the end (or ``error``)."""
         with self._lock:
-            if self._mailbox is not None and self._sound is not None and not self._ended:
+            if self._ended:
+                return
+            if self._mailbox is not None and self._sound is not None:
                 for chunk in self._sound.flush():
                     self._mailbox.put_sound(replace(chunk, wall_ns=self.clock.wall_ns(chunk.pts_ns)))
-            self._ended = True
-            self._error = self._error or error
+            self._ended, self._error = True, error
             if self._mailbox is not None:
                 self._mailbox.end(error)
 

@@ -94,8 +94,8 @@ class Mailbox:
     def end(self, error: Exception | None = None) -> None:
         """Nothing more comes: the reader gets what waits, then the end (or ``error``)."""
         with self._changed:
-            self._ended = True
-            self._error = self._error or error
+            if not self._ended:
+                self._ended, self._error = True, error
             self._changed.notify()
 
     def close(self) -> None:

@@ -124,7 +124,7 @@ class Receiver:
         with self._changed:
             self._over = True
             self._changed.notify_all()
-        self._intake.end(self._error)
+        self._intake.end(None if self._closing.is_set() else self._error)
 
     def _try_once(self) -> Attempt | None:
         """One connection from beginning to end; None when too many hang already."""
