@@ -60,13 +60,14 @@ class _Watch:
     alarms: dict[StreamSession, list[Alarm]]
     notifier: Notifier | None
     sampler: FrameSampler
-    failures: list[EdgevidError] = field(default_factory=list)
+    failures: dict[StreamSession, EdgevidError] = field(default_factory=dict)
 
     def follow(self) -> None:
         """Show and tell what happens until every source has ended."""
         with closing(_events(self.several)) as things:
             for session, thing in things:
                 if isinstance(thing, Event) and session is not None:
+                    self.failures.pop(session, None)  # a camera that was off is back
                     self.screen.event(thing)
                     self._check(session, thing)
                 elif isinstance(thing, Answered):
@@ -74,7 +75,7 @@ class _Watch:
                 else:
                     self.screen.failed(thing, session.label if session is not None else None)
                     if session is not None:
-                        self.failures.append(thing)
+                        self.failures[session] = thing
 
     def _check(self, session: StreamSession, event: Event) -> None:
         for alarm in self.alarms[session]:
@@ -113,14 +114,18 @@ def run(plan: WatchPlan, request: Request) -> int:
         except (KeyboardInterrupt, SystemExit):
             _measured(watch, request)
             raise
-        if len(watch.failures) == len(watch.sessions):
-            raise watch.failures[0]
+        failures = list(watch.failures.values())
+        if len(failures) == len(watch.sessions):
+            raise failures[0]
         _finish(watch, request)
-        return watch.failures[0].exit_code if watch.failures else 0
+        return failures[0].exit_code if failures else 0
 
 
 def _opened(camera: Camera, *, alone: bool, stack: ExitStack) -> Source | str:
-    """Files, and a single live source, are opened before models load: a wrong path is told at once."""
+    """Files, and a single live source, are opened before models load: a wrong path is told at once.
+
+    Of several live sources each is opened by the one who watches it, and again when it is not there.
+    """
     from edgevid.app.sample import sample_video
     from edgevid.media.source import open_source
     from edgevid.media.uri import is_live
@@ -165,7 +170,8 @@ def _wire(
             if condition.unchecked
         ]
         options: dict[str, Any] = {"live": camera.live, "start_s": request.start_s, "end_s": request.end_s}
-        jobs.append(Job(session, source, {**options, "on_frame": sampler if request.sheet else None}))
+        options["on_frame"] = sampler if request.sheet else None
+        jobs.append(Job(session, source, options, again=isinstance(source, str)))
         sessions.append(session)
     several = Several(jobs)
     screen = _screen(request, sessions, several)

@@ -20,15 +20,22 @@ if TYPE_CHECKING:
 _WAITING = 256  # events that wait for the reader before the watching of files waits too
 _STOP_S = 2.5
 _WAKE_S = 0.25
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One session on its source; ``options`` are those of ``StreamSession.watch``."""
+    """One session on its source.
+
+    Attributes:
+        options: those of ``StreamSession.watch``.
+        again: open the source again when it cannot be watched (a camera that is off now); it is told once.
+    """
 
     session: StreamSession
     source: str | Path | Source
     options: Mapping[str, Any] = field(default_factory=dict)
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ class Several:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.jobs = tuple(jobs)
         self._inbox: queue.Queue[tuple[Job | None, Any]] = queue.Queue(_WAITING)
-        self._stopping = False
+        self._stopping = threading.Event()
         self._left = threading.Event()  # the loop, by its reader
 
     def __iter__(self) -> Iterator[tuple[Job | None, Any]]:
@@ -61,7 +68,7 @@ class Several:
             )
             for job in self.jobs
         ]
-        if self._stopping:  # before it began
+        if self._stopping.is_set():  # before it began
             self.stop()
         for thread in threads:
             thread.start()
@@ -83,7 +90,7 @@ class Several:
 
     def stop(self) -> None:
         """End all watching soon, and so the loop; from any thread, any number of times."""
-        self._stopping = True
+        self._stopping.set()
         for job in self.jobs:
             job.session.stop()
 
@@ -99,16 +106,30 @@ class Several:
 
     def _watch(self, job: Job, watching: Generator[Event, None, None]) -> None:
         try:
+            pause_s, told = _FIRST_PAUSE_S, False
+            while (error := self._pass_on(job, watching)) is not None:
+                if not told:
+                    self._put(job, Failed(error))
+                told = True
+                if not job.again or self._stopping.wait(pause_s):
+                    break
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                watching = job.session.watch(job.source, **job.options)
+        except BaseException as error:
+            self._put(job, error)
+        finally:
+            self._put(job, _ENDED)
+
+    def _pass_on(self, job: Job, watching: Generator[Event, None, None]) -> EdgevidError | None:
+        """Put what happens into the loop until the source ends; returns why it failed."""
+        try:
             with closing(watching):
                 for event in watching:
                     if not self._put(job, event):
                         break
         except EdgevidError as error:
-            self._put(job, Failed(error))
-        except BaseException as error:
-            self._put(job, error)
-        finally:
-            self._put(job, _ENDED)
+            return error
+        return None
 
     def _put(self, job: Job | None, thing: Any) -> bool:
         while not self._left.is_set():

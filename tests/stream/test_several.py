@@ -79,3 +79,30 @@ def test_stop_ends_the_loop_and_posts_come_through(tmp_path: Path) -> None:
         (video,) = memory.videos()
         assert (video.duration_ns or 0) < 2500 * 1_000_000_000
     assert not [t for t in threading.enumerate() if t.name == "edgevid-watch"]
+
+
+def test_a_camera_that_is_off_is_told_once_and_tried_again(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgevid.stream.several._FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr("edgevid.stream.several._LONGEST_PAUSE_S", 0.1)
+    camera = tmp_path / "camera.mp4"
+    with Memory() as memory:
+        session = StreamSession(memory=memory, channels=("cut",), label="camera", budget=CpuBudget(cores=2))
+        things = []
+        for _, thing in Several([Job(session, camera, again=True)]):
+            things.append(thing)
+            if isinstance(thing, Failed):
+                time.sleep(0.5)  # some more tries fail
+                camera.write_bytes(clip.read_bytes())
+    assert [type(thing) for thing in things] == [Failed, Event]
+
+
+def test_stopping_ends_the_wait_for_a_camera(tmp_path: Path) -> None:
+    with Memory() as memory:
+        session = StreamSession(memory=memory, channels=("cut",), budget=CpuBudget(cores=2))
+        several = Several([Job(session, tmp_path / "none.mp4", again=True)])
+        began_s = time.monotonic()
+        for _ in several:
+            several.stop()
+        assert time.monotonic() - began_s < 2
