@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,7 +15,6 @@ from edgevid.app.server.requests import answered, kinds_of, question_of, service
 from edgevid.app.server.service import Service
 from edgevid.app.server.session import Plan, ServedSession, Shown
 from edgevid.core.nouns import KINDS
-from edgevid.media.uri import redact
 
 _FIELDS = ("source", "fps", "channels", "start_s", "end_s", "live", "label")
 _MOST_S = 366 * 86400.0
@@ -25,7 +23,7 @@ _MOST_S = 366 * 86400.0
 async def listed(request: Request) -> Response:
     """All sessions, newest first."""
     sessions = service_of(request).sessions.listed()
-    return JSONResponse({"sessions": [_json(session) for session in sessions]})
+    return JSONResponse({"sessions": [session.to_json() for session in sessions]})
 
 
 async def start(request: Request) -> Response:
@@ -34,20 +32,18 @@ async def start(request: Request) -> Response:
     fields = await json_body(request, service.limits)
     session = await service.sessions.start(await _plan(fields, service))
     location = f"/v1/sessions/{session.id}"
-    return JSONResponse(_json(session), 201, headers={"location": location})
+    return JSONResponse(session.to_json(), 201, headers={"location": location})
 
 
 async def one(request: Request) -> Response:
     """One session."""
-    return JSONResponse(_json(_session(request)))
+    return JSONResponse(_session(request).to_json())
 
 
 async def stats(request: Request) -> Response:
     """Counts, rates and per-stage latencies."""
     session = _session(request)
     line = await service_of(request).run("look", session.stats)
-    if "warnings" in line:
-        line["warnings"] = [redact(warning) for warning in line["warnings"]]
     return JSONResponse({"session": session.id, "state": session.state, "stats": line})
 
 
@@ -120,8 +116,3 @@ async def _plan(fields: Fields, service: Service) -> Plan:
 
 def _session(request: Request) -> ServedSession:
     return service_of(request).sessions.get(request.path_params["session_id"])
-
-
-def _json(session: ServedSession) -> dict[str, Any]:
-    line = session.to_json()
-    return {**line, "source": redact(line["source"])}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevid.app.server.errors import HttpError
-from edgevid.media.uri import IMAGE_SUFFIXES, MEDIA_SUFFIXES, natural_key
+from edgevid.media.uri import IMAGE_SUFFIXES, MEDIA_SUFFIXES, natural_key, redact
 
 SAMPLE = "sample"
 _LIVE = re.compile(r"rtsps?://|/dev/video\d+$", re.IGNORECASE)
@@ -23,7 +23,7 @@ class Allowed:
 
     Attributes:
         target: the real path, or the live address.
-        shown: as the client named it.
+        shown: as the client named it, without passwords.
         live: whether it never ends by itself.
     """
 
@@ -57,7 +57,7 @@ class Sources:
                 raise HttpError(
                     403, "live_off", "live sources are off", param="source", fix="edgevid serve --allow-live"
                 )
-            return Allowed(name, name, live=True)
+            return Allowed(name, redact(name), live=True)
         path = self._inside(name)
         if path is None or path.suffix[1:].lower() not in _SUFFIXES:
             raise HttpError(

@@ -72,7 +72,7 @@ def _json(service: Service, video: VideoRow) -> dict[str, Any]:
     playable = service.sources.playable(video.uri) is not None
     return {
         "id": video.id,
-        "name": video.label or redact(video.uri if "://" in video.uri else Path(video.uri).name),
+        "name": video.label or (redact(video.uri) if "://" in video.uri else Path(video.uri).name),
         "session": session,
         "duration_s": None if video.duration_ns is None else round(video.duration_ns / NS_PER_S, 3),
         "width": video.width,
