@@ -11,7 +11,7 @@ from edgevid.core.nouns import KINDS, NS_PER_S, Kind, Observation, TimeSpan
 from edgevid.memory.memory import Memory
 from edgevid.models.store import ModelStore
 from edgevid.stream.answer.answerer import Answerer
-from edgevid.stream.answer.normal import plain, stems
+from edgevid.stream.answer.normal import asked, stems
 from edgevid.stream.answer.quantity import Quantity, quantity
 from edgevid.stream.answer.vocabulary import Vocabulary
 
@@ -23,7 +23,7 @@ VOCABULARY = Vocabulary(
 
 
 @pytest.mark.parametrize(
-    ("question", "asked"),
+    ("question", "amount"),
     [
         ("are there two dogs", Quantity(2)),
         ("are there more than two dogs", Quantity(3, "least")),
@@ -39,9 +39,9 @@ VOCABULARY = Vocabulary(
         ("in which second is the dog seen", Quantity()),
     ],
 )
-def test_quantities(question: str, asked: Quantity) -> None:
+def test_quantities(question: str, amount: Quantity) -> None:
     words = stems(question)
-    assert quantity(plain(question), words, VOCABULARY.find(words)) == asked
+    assert quantity(asked(question), words, VOCABULARY.find(words)) == amount
 
 
 @pytest.fixture

@@ -142,6 +142,8 @@ class Answerer:
                 return order.beside(query, watched, vocabulary, after=query.intent == "after")
             case "compare":
                 return order.compare(query, watched)
+            case "said_order":
+                return order.said_order(query, watched)
             case "nobody":
                 return order.nobody(query, watched)
             case "where":

@@ -34,7 +34,7 @@ def _needed(purpose: str, labels: tuple[str, ...], watched: Watched) -> Reply:
         if label := next((label for label in labels if label in there), None):
             spans = lookup.join(row for row in rows if row.observation.label == label)
             name = seeing.capital(phrasing.article(label))
-            return Reply(f"{name}{how}, {phrasing.intervals(spans)}.", spans, "which")
+            return Reply(f"{name}{how}, {phrasing.intervals(spans)}.", spans, "needed")
     return Reply(f"I cannot tell: nothing {purpose} was detected.", (), "cannot")
 
 

@@ -14,6 +14,7 @@ from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.vocabulary import Vocabulary
 from edgevid.stream.answer.watched import Watched
 
+_WITH = re.compile(r"\b(?:ends?|starts?|begins?) with (?:the word )?\w+$")
 _AT_TIMES = re.compile(r"\b(?:ever|at (?:some|any) (?:point|time)|pauses?|moments?|sometimes)\b")
 _QUOTED = 1200  # characters of transcript in one answer
 
@@ -38,6 +39,8 @@ def said(query: Query, watched: Watched) -> Reply:
         return Reply(
             f"{yes}There is speech that I could not make out, {phrasing.intervals(spans)}.", spans, "said"
         )
+    if query.order and _WITH.search(query.text):
+        return speech.edge_words(query, rows, several=False)
     if query.phrase:
         reply = speech.phrase(query, rows, "said")
         shown = watched.of("text")
@@ -45,6 +48,8 @@ def said(query: Query, watched: Watched) -> Reply:
             written_too = speech.phrase(query, shown, "on screen")
             return reply if written_too.via.endswith("absent") else written_too
         return reply
+    if query.wants == "how_many" and re.search(r"\bwords?\b", query.text):
+        return speech.count_words(rows)
     if query.order and (word := re.search(r"\bwords?\b", query.text)):
         return speech.edge_words(query, rows, several=word.group() == "words")
     if query.wants == "when":

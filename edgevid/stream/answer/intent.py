@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edgevid.stream.answer import patterns, phrases
-from edgevid.stream.answer.normal import plain, stems
+from edgevid.stream.answer.normal import asked, stems
 from edgevid.stream.answer.quantity import Compare, quantity
 from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.answer.window import without_times
@@ -29,6 +29,7 @@ Intent = Literal[
     "which",  # list what is there
     "nobody",  # whether or when no person is there
     "compare",  # which of two comes first
+    "said_order",  # is one thing said before another
     "where",  # which part of the picture
     "presence",
     "summary",
@@ -82,7 +83,7 @@ class Query:
 def parse(question: str, vocabulary: Vocabulary) -> Query:
     """Parse an English question. Never fails: what no rule understands is intent "unknown"."""
     question = without_times(question)
-    text = plain(question)
+    text = asked(question)
     words = tuple(
         word if word in patterns.FUNCTION_WORDS else vocabulary.corrected(word) for word in stems(text)
     )
@@ -95,16 +96,16 @@ def parse(question: str, vocabulary: Vocabulary) -> Query:
         for at, word in enumerate(words)
         if at not in named and word not in patterns.FUNCTION_WORDS and len(word) > 1
     )
-    asked = quantity(text, words, subject)
+    amount = quantity(text, words, subject)
     base = Query(
         "unknown",
         subject=subject,
         unknown=unknown,
         order=_order(text),
         wants=_wants(text),
-        number=asked.number,
-        compare=asked.compare,
-        ordinal=asked.ordinal,
+        number=amount.number,
+        compare=amount.compare,
+        ordinal=amount.ordinal,
         quality=_quality(words, subject),
         action=_action(text, words, subject, unknown),
         edge=_edge(text),
@@ -129,6 +130,8 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(
             base, intent="before" if before else "after", phrase=phrase or phrases.neighbour_phrase(text)
         )
+    if patterns.SAYS_BEFORE.search(text) and _is_said(text, base):
+        return replace(base, intent="said_order")
     if patterns.WEARS.search(text) and _is_said(text, base) and not patterns.SAYS.search(text):
         return replace(base, intent="worn")
     if patterns.SHOWS_WORDS.search(text):
@@ -227,7 +230,7 @@ def _visual_intent(text: str, base: Query) -> Intent:
         return "when"
     if patterns.EDGE_TIME.search(text):
         return "when"
-    if patterns.WHERE.search(text) and base.subject:
+    if patterns.WHERE.search(text) and (base.subject or patterns.THEY.search(text)):
         return "where"
     if patterns.LIST_KIND.search(text) and base.subject:
         return "which"

@@ -83,18 +83,19 @@ def seen(watched: Watched, term: Term) -> Match | None:
 def faintly(watched: Watched) -> list[Row]:
     """Faint rows of all kinds of things that are to be believed where nothing was seen surely."""
     labels = dict.fromkeys(row.observation.label for row in watched.faint)
+    least_ns = min(_FAINT_NS, watched.duration_ns * 3 // 5)  # a clip of one look has no second
     return [
         row
         for label in labels
-        for row in _believed([row for row in watched.faint if row.observation.label == label])
+        for row in _believed([row for row in watched.faint if row.observation.label == label], least_ns)
     ]
 
 
-def _believed(weak: Sequence[Row]) -> tuple[Row, ...]:
+def _believed(weak: Sequence[Row], least_ns: int) -> tuple[Row, ...]:
     steady = [row for row in weak if row.observation.label in _STEADY]
     if not steady or max(row.observation.score for row in steady) < _FAINT_SCORE:
         return ()
-    spans = [e for e in join(steady) if e.span.end_ns - e.span.start_ns >= _FAINT_NS]
+    spans = [e for e in join(steady) if e.span.end_ns - e.span.start_ns >= least_ns]
     kept = {row_id for e in spans for row_id in e.rows}
     return tuple(row for row in steady if row.id in kept)
 

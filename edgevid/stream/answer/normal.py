@@ -110,9 +110,14 @@ def plain(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).lower()
     text = text.replace("\u2019", "'").replace("\u2018", "'").replace("\u201c", '"').replace("\u201d", '"')
     words = re.findall(r"[\w'-]+|\"", text)
-    opened = " ".join(_CONTRACTIONS.get(word.strip("'-"), word.strip("'-")) for word in words).strip()
-    asked = " ".join(_BREVITY.sub(" ", opened).split())
-    return _POLITE.sub("", asked).strip() or asked or opened
+    return " ".join(_CONTRACTIONS.get(word.strip("'-"), word.strip("'-")) for word in words).strip()
+
+
+def asked(question: str) -> str:
+    """A question in plain words, without what is said for politeness or about the answer's length."""
+    text = plain(question)
+    short = " ".join(_BREVITY.sub(" ", text).split())
+    return _POLITE.sub("", short).strip() or short or text
 
 
 def singular(word: str) -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from edgevid.core.nouns import Evidence, Kind, TimeSpan
 from edgevid.memory.memory import Row
 from edgevid.perception.speech import UNRECOGNISED
-from edgevid.stream.answer import lookup, phrasing, seeing, speech
+from edgevid.stream.answer import lookup, phrases, phrasing, seeing, speech
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.reply import Reply
+from edgevid.stream.answer.spoken import places
 from edgevid.stream.answer.vocabulary import Vocabulary
 from edgevid.stream.answer.watched import Watched
 
 _NAMED = 3  # things told before or after something
+_SIDES = re.compile(r"\b(before|after)\b")
 _SIDE = 1 / 3  # of the picture's width that is its left or right
 
 
@@ -23,6 +27,10 @@ def beside(query: Query, watched: Watched, vocabulary: Vocabulary, *, after: boo
     if query.phrase and (reply := speech.beside(query, spoken, after=after)) is not None:
         return reply
     anchor = _anchor(query, watched)
+    if anchor is None and (near := phrases.neighbour_phrase(query.text)) is not None:
+        reply = speech.beside(replace(query, phrase=near), spoken, after=after)
+        if reply is not None:
+            return reply
     if anchor is None:
         if query.subject:
             return seeing.absent(query.subject[0], watched)
@@ -73,6 +81,24 @@ def compare(query: Query, watched: Watched) -> Reply:
     rank, moment = query.order or "first", phrasing.clock(starts[chosen])
     text = f"{seeing.capital(names[chosen])} comes {rank}, at {moment}."
     return Reply(text, (evidence[chosen],), "compare")
+
+
+def said_order(query: Query, watched: Watched) -> Reply:
+    """Is one phrase said before, or after, the other?"""
+    rows = [row for row in watched.of("speech") if row.observation.label != UNRECOGNISED]
+    first, side, second = _SIDES.split(query.text, maxsplit=1)
+    asked = phrases.spoken_phrase(first.strip()), phrases.neighbour_phrase(f"{side} {second.strip()}")
+    found = []
+    for phrase in asked:
+        at = places(rows, phrase) if phrase else []
+        if not at:
+            return Reply(f'No, "{phrase or query.text}" was not said.', (), "said:absent")
+        found.append(at[0])
+    starts = [place.evidence.span.start_ns for place in found]
+    earlier = (starts[0], found[0].first) < (starts[1], found[1].first)
+    moments = [f'"{p}" at {phrasing.clock(start)}' for p, start in zip(asked, starts, strict=True)]
+    text = f"{'Yes' if earlier == (side == 'before') else 'No'}: {phrasing.conjunction(moments)}."
+    return Reply(text, tuple(place.evidence for place in found), "said_order")
 
 
 def nobody(query: Query, watched: Watched) -> Reply:

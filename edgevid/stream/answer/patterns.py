@@ -19,7 +19,7 @@ SAID = _any(
     "words_come words_end words_begin refer* lyrics",
     "his_words her_words their_words ask* named out_loud aloud call_out calls_out called_out read_out",
     "reads_out warn* thank thanks thanked greet* invite* promise* claims? declare* advise* request*",
-    "apologi* suggest* instruct* recommend* urge* recite*",
+    "apologi* suggest* instruct* recommend* urge* recite* command*",
 )
 SCREEN_SAYS = re.compile(
     r"\b(signs?|text|subtitles?|headlines?|captions?|screens?|titles?|cards?|labels?|banners?|posters?|boards?|stickers?"
@@ -40,7 +40,7 @@ IS_THERE = re.compile(
     r"|an|any))\b"
 )
 WRITTEN_WORD = re.compile(
-    r"\b(?:word|words|phrase|name|number(?! of)|letters?|text)\b.*"
+    r"\b(?:word|words|phrase|(?<=\w )name|number(?! of)|letters?|text)\b.*"
     r"\b(?:visible|on (?:the )?screen|appears? on|written|shown|displayed|in the picture|read)\b"
 )
 WHO_IS_THERE = re.compile(
@@ -83,13 +83,14 @@ HEARD = _any(
 CUTS = _any("cuts? scene_change* scene_cut* scene_transition* scenes shots camera_change* camera_switch*")
 CUTS_MORE = re.compile(
     r"\b(?:camera angle\w*|edits?|transitions?|(?:continuous|single|one|uncut) (?:shot|take)|"
-    r"(?:picture|shot|scene|view|image|camera|angle|setting)s?(?: \w+)? (?:changes?|switch\w*|jumps?))\b"
+    r"(?:picture|shot|scene|view|image|camera|angle|setting)s?(?: \w+)? (?:changes?|switch\w*|jumps?)"
+    r"|(?:first|second|third|fourth|fifth|sixth|last) (?:scene|shot) (?:begin|start|end|stop|come)\w*)\b"
 )
 HOW_LONG = _any("how_long duration how_much_time for_how_many_seconds for_how_many_minutes")
 HOW_MANY = _any(
     "how_many how_often fewest number_of count how_much maximum at_once at_the_same_time at_one_time"
 )
-SIDE = re.compile(r"\b(before|prior to|preceding|previous to)\b|\b(after|following|next(?! to\b))\b")
+SIDE = re.compile(r"\b(before|prior to|preceding|previous to)\b|\b(after|following|follows|next(?! to\b))\b")
 SIDE_ASKS = _any("what which happens? comes? appears? see seen")
 WHEN = _any(
     "when what_time which_second which_minute which_moment which_part what_second what_moment what_point",
@@ -131,6 +132,7 @@ WHO_SPEAKS = re.compile(
 VOICES = re.compile(
     r"\bhow many (?:different )?(?:people|persons|voices|speakers|men|women)\b"
     r"|\b(?:a|the) (?:wo)?man(?:'s)? (?:speaking|talking|voice)\b|\b(?:fe)?male voice\b"
+    r"|\b(?:any|some)(?:one|body) else (?:speak|talk|say)"
 )
 PREDICATE = re.compile(
     r"^(?:is|are|was|were) (?:the|this|that|these|those|his|her|their|its)(?: \w+)+?"
@@ -236,10 +238,17 @@ FUNCTION_WORDS = frozenset(
         " currently move moving pass passing enter leave stand sit hold early late earliest latest earlier"
         " later same certain large small big little single piece item were got both them him himself herself"
         " themselves itself alone object stuff third fourth fifth sixth someone around longest often most"
+        " until till since behind above below beside besides against among without inside outside toward"
+        " towards onto upon together apart make made carry carrying"
     ).split()
 )
 
-THEY = re.compile(r"\b(?:he|she|they|him|her|them|himself|herself|themselves)\b")
+THEY = re.compile(r"\b(?:he|she|they|him|her|them|himself|herself|themselves|both)\b")
+LEAVES = re.compile(
+    r"\b(?:leaves?|left|disappears?|vanish(?:es)?|exits?|go(?:es)? (?:away|out|off)"
+    r"|walks? (?:out|off|away)|drives? (?:off|away))\b"
+)
+ENTERS = re.compile(r"\b(?:enters?|arrives?|comes? (?:in|into)|walks? (?:in|into)|drives? (?:in|up))\b")
 SHOWS_WORDS = re.compile(
     r"\bwhat (?:does|do|did|is it that) (?:it|this|that) (?:say|read)s? (?:there )?(?:on|in|at)\b"
 )
@@ -249,10 +258,13 @@ QUALITIES = frozenset(
     " expensive".split()
 )
 WEARS = re.compile(r"\b(?:wear\w*|dressed)\b")
+SAYS_BEFORE = re.compile(
+    rf"^(?:is|are|was|were|do|does|did|has|have)\b.*{SAID.pattern}.*\b(?:before|after)\b"
+)
 SAYS = re.compile(r"\b(?:say|says|said|saying|mention\w*)\b")
 NO_PHRASE = re.compile(
     r"^(very|begins?|ends?|starts?|being|anything|something|in|at|to|on|by|first|last|next|after|before"
-    r"|when|that|here|there|during|again"
+    r"|when|that|here|there|during|again|mentioned|said|spoken|used|uttered|called|named"
     r"|exactly|then|them|him|her|they|he|she|it|this|the|and|does|do|did|you|there's|a lot|video|clip"
     r"|out|loud|with|from|while|of|as|for|is|are|or)\b( .*)?$"
 )

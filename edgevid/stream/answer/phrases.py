@@ -44,6 +44,7 @@ _TAIL = re.compile(
     r"|on screen"
     r"|on the screen|displayed))$"
 )
+_CALLED = re.compile(r"^.*\b(?:called|named) (?=\w)")
 _SPLIT = re.compile(r" (?:or|like|such as) ")
 _PRONOUN = re.compile(r"^(?:he|she|they|it|we|you|i)(?:'?(?:d|s|re|ve|ll|m))? ")
 
@@ -89,5 +90,6 @@ def _clean(phrase: str) -> str | None:
     phrase = phrase.strip(' "')
     while phrase != before:
         before = phrase
+        phrase = _CALLED.sub("", phrase)
         phrase = _PRONOUN.sub("", _LEAD.sub("", _TAIL.sub("", phrase).strip()))
     return None if not phrase or patterns.NO_PHRASE.match(phrase) else phrase

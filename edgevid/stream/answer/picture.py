@@ -31,6 +31,8 @@ def without_picture(query: Query, watched: Watched) -> Reply | None:
     looks = _OF_A_PICTURE.search(query.text) or query.intent in ("written", "cuts", "worn", "nobody")
     if query.intent == "summary" and not looks:
         return None
-    if not looks and _ASKS.match(query.text) and watched.of("speech"):
-        return hearing.said(replace(query, intent="said", phrase=None, wants="which"), watched)
+    timed = query.intent in ("when", "how_long") and not query.subject
+    if not looks and (timed or _ASKS.match(query.text)) and watched.of("speech"):
+        wants = query.wants if timed else "which"
+        return hearing.said(replace(query, intent="said", phrase=None, wants=wants), watched)
     return Reply("No: there is no picture, only sound.", (), "no-picture")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from edgevid.core.nouns import NS_PER_S, Evidence, Kind, TimeSpan
 from edgevid.memory.memory import Row
-from edgevid.stream.answer import lookup, phrasing
+from edgevid.stream.answer import lookup, patterns, phrasing
 from edgevid.stream.answer.intent import Order, Query
 from edgevid.stream.answer.lookup import Match
 from edgevid.stream.answer.reply import Reply
@@ -18,11 +18,13 @@ from edgevid.stream.answer.watched import Watched
 _THAN = re.compile(
     r"\b(?P<side>longer|shorter|more|less) than (?P<n>a|one|\d+(?:\.\d+)?) (?P<unit>min\w*|s|sec\w*)\b"
 )
+_EDGE_NS = NS_PER_S  # nearer to an end of the video nothing is said to come or go
 _LISTED = 6  # things named in one answer
 _SEX_OR_AGE = frozenset(
     "man woman guy girl boy lady gentleman kid child baby adult toddler teenager male female dude bloke chap"
     " gal".split()
 )
+_NTH_SHOT = re.compile(r"\b(first|second|third|fourth|fifth|sixth|last) (?:scene|shot)\b")
 _SPECIES = re.compile(r"\b(?:species|breed|exactly|(?:what|which) (?:kind|type|sort|race)s? of)\b")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 _PLACE = frozenset("on in at under behind near beside by against inside onto below above from".split())
@@ -49,11 +51,29 @@ def presence(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     shown = [(term, match) for term, match in found if match is not None]
     parts = [f"{named(term, match)} {_spans(match.spans)}" for term, match in shown]
     spans = tuple(span for _, match in shown for span in match.spans)
+    if len(shown) == 1 and (came_or_went := _moves(query, *shown[0], watched.duration_ns)) is not None:
+        return came_or_went
     if doubt := _doubt(query, shown):
         term, match = shown[0]
         verb = f"{capital(named(term, match))} is {_verb(match)} {_spans(match.spans)}"
         return Reply(f"{verb}. I cannot tell {doubt}.", match.spans, "presence")
     return Reply(f"Yes, {phrasing.conjunction(parts)}.", spans, "presence")
+
+
+def _moves(query: Query, term: Term, match: Match, end_ns: int) -> Reply | None:
+    """Does the subject leave, or enter? Only what was there at no edge of the video did."""
+    leaves, enters = patterns.LEAVES.search(query.text), patterns.ENTERS.search(query.text)
+    if not (leaves or enters):
+        return None
+    ends = [(e, e.span.end_ns if leaves else e.span.start_ns) for e in match.spans]
+    seen_going = [(e, t) for e, t in ends if (t < end_ns - _EDGE_NS if leaves else t > _EDGE_NS)]
+    name = named(term, match)
+    if not seen_going:
+        where = "to the end" if leaves else "from the start"
+        return Reply(f"No: {name} is {_verb(match)} {where}, {_spans(match.spans)}.", match.spans, "presence")
+    times = phrasing.conjunction([phrasing.clock(t) for _, t in seen_going[:_LISTED]])
+    does = "is gone" if leaves else "appears"
+    return Reply(f"Yes: {name} {does} at {times}.", tuple(e for e, _ in seen_going[:_LISTED]), "presence")
 
 
 def _doubt(query: Query, shown: Sequence[tuple[Term, Match]]) -> str:
@@ -234,6 +254,8 @@ def cuts(query: Query, watched: Watched) -> Reply:
     cuts_named = phrasing.plural("cut", len(found))
     order = {"first": found[:1], "last": found[-1:]}.get(query.order or "")
     times = phrasing.conjunction([phrasing.clock(e.span.start_ns) for e in (order or found)[:8]])
+    if query.wants == "when" and (shot := _shot_edge(query, found)) is not None:
+        return shot
     if query.wants == "when" and order:
         return Reply(f"The {query.order} cut is at {times}.", tuple(order), "cuts")
     asks_cuts = any(word in query.words for word in ("cut", "edit", "transition", "change"))
@@ -242,6 +264,20 @@ def cuts(query: Query, watched: Watched) -> Reply:
     return Reply(
         f"{yes}{head}; cut at {times}{' and later' if len(found) > 8 else ''}.", tuple(found[:8]), "cuts"
     )
+
+
+def _shot_edge(query: Query, found: Sequence[Evidence]) -> Reply | None:
+    """When the n-th scene begins or ends: at the cut before or after it."""
+    match = _NTH_SHOT.search(query.text)
+    if match is None:
+        return None
+    ends = re.search(r"\b(?:ends?|stops?)\b", query.text) is not None
+    at = (len(found) if match[1] == "last" else _ORDINALS.index(match[1])) - (0 if ends else 1)
+    if not 0 <= at < len(found):
+        return None
+    does = "ends" if ends else "begins"
+    text = f"The {match[1]} scene {does} at {phrasing.clock(found[at].span.start_ns)}."
+    return Reply(text, (found[at],), "cuts")
 
 
 def absent(term: Term, watched: Watched) -> Reply:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from edgevid.core.nouns import Evidence, TimeSpan
 from edgevid.memory.memory import Row
-from edgevid.stream.answer import phrasing
+from edgevid.stream.answer import lookup, phrasing
 from edgevid.stream.answer.intent import Query
+from edgevid.stream.answer.normal import stems
 from edgevid.stream.answer.phrases import alternatives
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.spoken import Place, places, resembling
@@ -87,7 +89,17 @@ def edge_words(query: Query, rows: Sequence[Row], *, several: bool) -> Reply:
     edge = bounds[1] if last else bounds[0]
     said = " ".join(kept).strip(" .,;!?")
     noun = f"{query.order or 'first'} word{'s are' if count > 1 else ' is'}"
-    return Reply(f'The {noun} "{said}", at {phrasing.clock(edge)}.', (evidence,), "said")
+    verdict = "The"
+    if query.wants == "presence" and (asked := re.search(r"(\w+)$", query.text)):
+        verdict = "Yes: the" if asked.group(1) in stems(said) else "No: the"
+    return Reply(f'{verdict} {noun} "{said}", at {phrasing.clock(edge)}.', (evidence,), "said")
+
+
+def count_words(rows: Sequence[Row]) -> Reply:
+    """How many words were recognised."""
+    count = sum(len(row.observation.label.split()) for row in rows)
+    spans = lookup.join(rows)
+    return Reply(f"{phrasing.plural('word', count)}, {phrasing.intervals(spans)}.", spans, "said")
 
 
 def _moment(place: Place) -> str:

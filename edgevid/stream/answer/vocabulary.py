@@ -143,5 +143,6 @@ _NOT_NAMES = frozenset(
     "video clip screen time second minute scene shot stage point first last start end thing sound"
     " noise hear see show one two what any do it the a in is on say speak run walk tick play piece"
     " place kind sort type inside outside small large many word sign line part web site stop can"
-    " camera film movie cut light male female picture range spot inside outside room bring saw".split()
+    " camera film movie cut light male female picture range spot inside outside room bring saw"
+    " fly writing".split()
 )
