@@ -62,7 +62,7 @@ class CpuBudget:
         """
         threads = min(threads, self.threads(workload))
         with self._changed:
-            if workload != "hard":
+            if workload != "hard" and (self._queue or not self._fits(workload, threads)):
                 turn = (WORKLOADS.index(workload), deadline_ns, next(self._tickets))
                 bisect.insort(self._queue, turn)
                 self._changed.wait_for(lambda: self._queue[0] == turn and self._fits(workload, threads))

@@ -78,8 +78,11 @@ class Channel(Generic[T]):
                 self._queue.popleft()
                 self._dropped += 1
             self._queue.append((message, now_ns()))
-            self._most = max(self._most, len(self._queue))
-            self.condition.notify_all()
+            depth = len(self._queue)
+            if depth > self._most:
+                self._most = depth
+            if depth == 1:  # readers wait for an empty channel only
+                self.condition.notify_all()
             return True
 
     def get(self, timeout_s: float | None = None) -> Message[T] | None:
@@ -94,8 +97,9 @@ class Channel(Generic[T]):
     def take(self, timeout_s: float | None = None) -> tuple[Message[T], int] | None:
         """``get``, with the time at which the message entered."""
         with self.condition:
-            if self.head() is None and not self.ended:
-                self.condition.wait_for(lambda: self.head() or self.ended, timeout_s)
+            while self.head() is None and not self.ended:
+                if not self.condition.wait(timeout_s):
+                    break
             return self.take_now()
 
     def take_now(self) -> tuple[Message[T], int] | None:
@@ -104,13 +108,14 @@ class Channel(Generic[T]):
             if self.ended:
                 raise Closed(self.name)
             return None
-        message, queued_ns = self._queue.popleft()
+        if len(self._queue) == self.capacity:  # writers wait for a full channel only
+            self.condition.notify_all()
+        message, queued_ns = taken = self._queue.popleft()
         now = now_ns()
         self._left += 1
         self._waits.add(now - queued_ns)
         self._ages.add(now - message.born_ns)
-        self.condition.notify_all()
-        return message, queued_ns
+        return taken
 
     def head(self) -> tuple[Message[T], int] | None:
         """What ``take_now`` would give."""

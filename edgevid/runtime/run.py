@@ -142,33 +142,40 @@ class StageRun:
 
     def _run(self, life: Life, message: Message[Any], queued_ns: int, call: Callable[[Body], Any]) -> None:
         began_ns = now_ns()
-        with closing(self._results(life, message, call)) as payloads:
-            for payload in payloads:
-                if self._services.generations.stale(message):
-                    break
-                stamp = Stamp(self.name, queued_ns, began_ns, now_ns())
-                made = message.followed_by(payload, stamp)
-                for outlet in self.outlets:
-                    outlet.put(made, life)
-
-    def _results(
-        self, life: Life, message: Message[Any], call: Callable[[Body], Any]
-    ) -> Generator[Any, None, None]:
-        """What the body gives; a crash ends it, and the body is made anew."""
-        value = None
         try:
             value = self._step(life, message, lambda: call(life.bodies[self.name]))
-            if not isinstance(value, Iterator):
-                if value is not None:
-                    yield value
-                return
-            while (item := self._step(life, message, lambda: next(value, _NOTHING))) is not _NOTHING:
+        except Exception as error:
+            self._restart(life, error)
+            return
+        if isinstance(value, Iterator):
+            with closing(self._items(life, message, value)) as payloads:
+                for payload in payloads:
+                    if not self._pass_on(life, message, payload, queued_ns, began_ns):
+                        break
+        elif value is not None:
+            self._pass_on(life, message, value, queued_ns, began_ns)
+
+    def _items(self, life: Life, message: Message[Any], items: Iterator[Any]) -> Generator[Any, None, None]:
+        """What an iterator of the body gives; a crash ends it, and the body is made anew."""
+        try:
+            while (item := self._step(life, message, lambda: next(items, _NOTHING))) is not _NOTHING:
                 yield item
         except GeneratorExit:  # cancelled between two results
-            discard(value)
+            discard(items)
             raise
         except Exception as error:
             self._restart(life, error)
+
+    def _pass_on(
+        self, life: Life, message: Message[Any], payload: Any, queued_ns: int, began_ns: int
+    ) -> bool:
+        """Give ``payload`` to the stages after this one; False when it was cancelled meanwhile."""
+        if self._services.generations.stale(message):
+            return False
+        made = message.followed_by(payload, Stamp(self.name, queued_ns, began_ns, now_ns()))
+        for outlet in self.outlets:
+            outlet.put(made, life)
+        return True
 
     def _step(
         self, life: Life, message: Message[Any], call: Callable[[], Any], hang_s: float | None = None
