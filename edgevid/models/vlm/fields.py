@@ -75,6 +75,13 @@ class Fields:
         red, green, blue = (Fields({key: item}, self.where).number(key) for item in value)
         return red, green, blue
 
+    def items(self, key: str) -> list[Any]:
+        """A list of anything; empty when it is missing."""
+        value = self.get(key, [])
+        if not isinstance(value, list):
+            raise self.bad(key, "is not a list")
+        return value
+
     def table(self, key: str, default: Mapping[str, Any] | None = None) -> Fields:
         """A nested object."""
         value = self.get(key, default)

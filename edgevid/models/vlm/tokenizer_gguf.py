@@ -98,14 +98,17 @@ class TokenizerTable:
 
 def _names_and_kinds(table: Fields, model: Fields, rows: int) -> tuple[list[str], list[int]]:
     named: dict[int, tuple[str, int]] = {}
-    for name, token in model.get("vocab").items() if isinstance(model.get("vocab"), dict) else ():
+    vocab = model.get("vocab")
+    if not isinstance(vocab, dict):
+        raise model.bad("vocab", "is not an object")
+    for name, token in vocab.items():
         named[_checked_id(table, token)] = (name, _NORMAL)
-    for entry in table.get("added_tokens", []):
+    for entry in table.items("added_tokens"):
         added = Fields(entry if isinstance(entry, dict) else {}, f"{table.where}: added_tokens")
         kind = _CONTROL if added.flag("special", False) else _USER_DEFINED
         named[_checked_id(table, added.get("id"))] = (added.text("content"), kind)
     if not named:
-        raise model.bad("vocab", "is empty or no object")
+        raise model.bad("vocab", "is empty")
     if max(named) >= rows:
         raise table.bad("model", f"has token {max(named)}, but the embedding has {rows} rows")
     filled = [named.get(i, (f"[PAD{i}]", _UNUSED)) for i in range(rows)]
@@ -121,7 +124,7 @@ def _checked_id(table: Fields, token: object) -> int:
 def _merges(model: Fields) -> list[tuple[str, str]]:
     """Pairs in order of rank; written as "a b" or as ["a", "b"]."""
     pairs = []
-    for merge in model.get("merges", []):
+    for merge in model.items("merges"):
         parts = merge.split(" ") if isinstance(merge, str) else merge
         if not isinstance(parts, list) or len(parts) != 2 or not all(isinstance(p, str) for p in parts):
             raise model.bad("merges", f"holds {str(merge)[:40]!r}, which is no pair")
@@ -131,9 +134,8 @@ def _merges(model: Fields) -> list[tuple[str, str]]:
 
 def _pre_tokenizer(table: Fields) -> str:
     whole = table.table("pre_tokenizer")
-    steps = (
-        whole.get("pretokenizers", []) if whole.text("type") == "Sequence" else [table.get("pre_tokenizer")]
-    )
+    nested = whole.text("type") == "Sequence"
+    steps = whole.items("pretokenizers") if nested else [table.get("pre_tokenizer")]
     kinds = [step.get("type") if isinstance(step, dict) else None for step in steps]
     if kinds == ["ByteLevel"]:
         return "gpt-2"
