@@ -60,7 +60,8 @@ def spoken_phrase(text: str) -> str | None:
     "said."""
     if match := _ONE_WORD.search(text):
         return match.group(1)
-    for pattern in (_NAMED, _PASSIVE, _ACTIVE):
+    asks_what = re.match(r"(?:what|which|who)\b", text)
+    for pattern in (_NAMED, _ACTIVE) if asks_what else (_NAMED, _PASSIVE, _ACTIVE):
         match = pattern.search(text)
         phrase = _clean(match.group(1)) if match else None
         if phrase:

@@ -32,7 +32,7 @@ _SOUND_ALIKE = {
 }
 _SOUND_ALIKE |= {"too": "two", "to": "two", "for": "four", "writ": "right", "knew": "new", "hear": "here"}
 _SOUND_ALIKE |= dict(zip("0 1 2 3 4 5 6 7 8 9 10".split(), _DIGITS.split(), strict=True))
-_SENTENCES = re.compile(r"(?<=[a-z][.!?]) +")  # "Mr. X" and "J. three" go on
+_SENTENCES = re.compile(r"(?<=[a-z][.!?])(?<!Mr\.)(?<!Mrs\.)(?<!Dr\.)(?<!St\.) +")  # "J. three" goes on
 _GLUED = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])(?!st\b|nd\b|rd\b|th\b|s\b)")
 _SMALL = frozenset("a an the of to in on at and or is are be was were it that this".split())
 
