@@ -48,19 +48,19 @@ class Mix:
 
     @property
     def frames(self) -> int:
-        return int(self.seconds / PERIOD_S)
+        """Frames that were due, or begun where the end of the run let one more in."""
+        return max(round(self.seconds / PERIOD_S), len(self.late_s))
 
     @property
     def missed(self) -> float:
         """Share of the hard class's frames whose work ended late or was never begun."""
-        in_time = sum(s <= PERIOD_S for s in self.late_s)
-        return max(0.0, 1 - in_time / self.frames)
+        return 1 - sum(s <= PERIOD_S for s in self.late_s) / self.frames
 
     @property
     def timer_missed(self) -> float:
         """Share of periods in which a bare thread woke too late to do the work in time."""
-        in_time = sum(s <= PERIOD_S - WORK_S for s in self.timer_late_s)
-        return max(0.0, 1 - in_time / self.frames)
+        periods = max(round(self.seconds / PERIOD_S), len(self.timer_late_s))
+        return 1 - sum(s <= PERIOD_S - WORK_S for s in self.timer_late_s) / periods
 
     def share(self, workload: str) -> float:
         """CPU time of a class, in cores."""

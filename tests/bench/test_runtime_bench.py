@@ -20,6 +20,12 @@ def test_frames_late_or_never_begun_are_missed() -> None:
     assert mix.missed == pytest.approx(0.3)
 
 
+def test_a_frame_more_hides_no_miss() -> None:
+    mix = Mix(seconds=10 * PERIOD_S)
+    mix.late_s = [WORK_S] * 10 + [PERIOD_S + 1e-3]
+    assert mix.missed == pytest.approx(1 / 11)
+
+
 def test_a_timer_misses_when_no_time_is_left_for_the_work() -> None:
     mix = Mix(seconds=10 * PERIOD_S)
     mix.timer_late_s = [0.0] * 8 + [PERIOD_S - WORK_S + 1e-3]
