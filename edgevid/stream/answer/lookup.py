@@ -21,9 +21,10 @@ _FAINT_SCORE = 0.25
 _FAINT_NS = NS_PER_S  # two looks at the default rate
 # Of what the detector sees weakly but steadily these are mostly there; small things seldom are
 # (docs/model_cards/centernet-coco.md).
-_STEADY = frozenset(
-    "person bicycle car motorcycle airplane bus train truck boat bench chair couch bed tv".split()
-) | {"dining table", "potted plant"}
+_STEADY = frozenset("person bicycle car motorcycle boat bench chair couch bed".split()) | {
+    "dining table",
+    "potted plant",
+}
 
 
 @dataclass(frozen=True, slots=True)
