@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgevid.app.sheet import FrameSampler
     from edgevid.media.source import Source
     from edgevid.memory.memory import Memory
-    from edgevid.stream.alerts import Alarm
+    from edgevid.stream.alerts import Alarm, Condition
     from edgevid.stream.session import StreamSession
     from edgevid.stream.several import Several
 
@@ -101,8 +101,10 @@ def run(plan: WatchPlan, request: Request) -> int:
     with ExitStack() as stack:
         stack.enter_context(sigterm_exits())
         opened = [_opened(camera, alone=len(plan.cameras) == 1, stack=stack) for camera in plan.cameras]
+        conditions = _conditions(plan)
+        notifier = _notifier(plan, stack)
         memory = stack.enter_context(Memory(plan.save, keep=plan.keep))
-        watch = _wire(plan, request, memory, opened, stack)
+        watch = _wire(plan, request, memory, opened, conditions, notifier, stack)
         try:
             duration_s = None
             for source, camera in zip(opened, plan.cameras, strict=True):
@@ -136,21 +138,47 @@ def _opened(camera: Camera, *, alone: bool, stack: ExitStack) -> Source | str:
     return stack.enter_context(open_source(address, paced=camera.live))
 
 
+def _conditions(plan: WatchPlan) -> list[list[Condition]]:
+    """What each camera is to tell of; what cannot be told is refused before anything is made or loaded."""
+    if not any(camera.notify for camera in plan.cameras):
+        return [[] for _ in plan.cameras]
+    from edgevid.models.store import ModelStore
+    from edgevid.stream.alerts import Condition
+    from edgevid.stream.answer.labels import load_vocabulary
+    from edgevid.stream.channels import choose
+
+    store = ModelStore()
+    vocabulary = load_vocabulary(store)
+    return [
+        [
+            Condition.compile(text, vocabulary=vocabulary, channels=choose(store, camera.channels)[0])
+            for text in camera.notify
+        ]
+        for camera in plan.cameras
+    ]
+
+
 def _wire(
-    plan: WatchPlan, request: Request, memory: Memory, opened: Sequence[Source | str], stack: ExitStack
+    plan: WatchPlan,
+    request: Request,
+    memory: Memory,
+    opened: Sequence[Source | str],
+    conditions: Sequence[Sequence[Condition]],
+    notifier: Notifier | None,
+    stack: ExitStack,
 ) -> _Watch:
     from edgevid.app.sheet import FrameSampler
     from edgevid.runtime import CpuBudget
-    from edgevid.stream.alerts import Alarm, Condition
+    from edgevid.stream.alerts import Alarm
     from edgevid.stream.session import StreamSession
     from edgevid.stream.several import Job, Several
 
     budget, sampler = CpuBudget(cores=plan.threads or None), FrameSampler()
-    sessions, jobs, alarms = [], [], {}
-    unchecked: list[str] = []
-    for camera, source in zip(plan.cameras, opened, strict=True):
+    jobs, alarms = [], {}
+    for camera, source, wanted in zip(plan.cameras, opened, conditions, strict=True):
         session = StreamSession(
             plan.llm,
+            mmproj=plan.mmproj,
             memory=memory,
             channels=camera.channels,
             fps=camera.fps,
@@ -159,25 +187,16 @@ def _wire(
             trace=_TRACED if request.trace else 0,
         )
         stack.enter_context(session)
-        conditions = [
-            Condition.compile(text, vocabulary=session.vocabulary, channels=session.channels)
-            for text in camera.notify
-        ]
-        alarms[session] = [Alarm(condition, memory) for condition in conditions]
-        unchecked += [
-            f'"{condition.text}": "{condition.unchecked}" is not checked, the whole picture counts'
-            for condition in conditions
-            if condition.unchecked
-        ]
+        alarms[session] = [Alarm(condition, memory) for condition in wanted]
         options: dict[str, Any] = {"live": camera.live, "start_s": request.start_s, "end_s": request.end_s}
         options["on_frame"] = sampler if request.sheet else None
         jobs.append(Job(session, source, options, again=isinstance(source, str)))
-        sessions.append(session)
-    several = Several(jobs)
+    several, sessions = Several(jobs), list(alarms)
     screen = _screen(request, sessions, several)
-    for line in dict.fromkeys(unchecked):
-        screen.note(line)
-    return _Watch(sessions, several, screen, alarms, _notifier(plan, stack), sampler)
+    unchecked = {c.text: c.unchecked for wanted in conditions for c in wanted if c.unchecked}
+    for text, place in unchecked.items():
+        screen.note(f'"{text}": "{place}" is not checked, the whole picture counts')
+    return _Watch(sessions, several, screen, alarms, notifier, sampler)
 
 
 def _screen(request: Request, sessions: Sequence[StreamSession], several: Several) -> Screen:

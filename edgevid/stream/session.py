@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from edgevid.models.llm import LanguageModel
     from edgevid.models.store import ModelStore
     from edgevid.runtime.trace import Trace
-    from edgevid.stream.answer.vocabulary import Vocabulary
     from edgevid.stream.follower import Follower
     from edgevid.stream.senses import OnSeen
 
@@ -54,7 +53,9 @@ class StreamSession:
     watches, ``ask``, ``stats`` and ``stop`` may be called from any thread.
 
     Args:
-        model: None (no decoder runs), "demo", a path to a GGUF file, or a loaded ``LanguageModel``.
+        model: None (no decoder runs), "demo", a path to a GGUF file or to the Hugging Face folder of a video
+            language model, or a loaded ``LanguageModel``.
+        mmproj: the vision half of a GGUF file; without it, a GGUF file sees through the label connector.
         kv: bounds of the decoder's KV cache.
         memory: where rows are kept; None keeps them in RAM. The caller closes a memory it passes.
         channels: kinds to watch for, each of which needs its model pack; None = all that can be had here.
@@ -74,6 +75,7 @@ class StreamSession:
         self,
         model: str | Path | LanguageModel | None = None,
         *,
+        mmproj: str | Path | None = None,
         kv: KVConfig | None = None,
         memory: Memory | None = None,
         channels: Iterable[Kind] | None = None,
@@ -102,7 +104,7 @@ class StreamSession:
         self.memory = memory or Memory()
         self._owns_memory = memory is None
         self._answerer = Answerer(self.memory, store=store)
-        self._follower = self._load_follower(model, kv or KVConfig(), store, threads)
+        self._follower = self._load_follower(model, mmproj, kv or KVConfig(), store, threads)
         self._threads = threads
         self._trace = trace
         self._stages = StageTimes()
@@ -153,11 +155,6 @@ class StreamSession:
     def save(self, path: str | Path) -> None:
         """Write the whole timeline to a file, atomically; an existing file is replaced."""
         self.memory.copy_to(path)
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """Everything the installed channels can name."""
-        return self._answerer.vocabulary
 
     @property
     def watched(self) -> bool:
@@ -350,13 +347,19 @@ class StreamSession:
         return self._watcher
 
     def _load_follower(
-        self, model: str | Path | LanguageModel | None, kv: KVConfig, store: ModelStore, threads: int
+        self,
+        model: str | Path | LanguageModel | None,
+        mmproj: str | Path | None,
+        kv: KVConfig,
+        store: ModelStore,
+        threads: int,
     ) -> Follower | None:
         if model is None:
             return None
         from edgevid.stream.follower import Follower
 
-        return Follower.load(model, kv=kv, store=store, threads=threads, vocabulary=self._answerer.vocabulary)
+        vocabulary = self._answerer.vocabulary
+        return Follower.load(model, mmproj=mmproj, kv=kv, store=store, threads=threads, vocabulary=vocabulary)
 
 
 def _open(source: str | Path | Source, limits: MediaLimits) -> Source:

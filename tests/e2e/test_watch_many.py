@@ -66,7 +66,10 @@ def test_a_config_file(edgevid: Run, clip: Path, tmp_path: Path) -> None:
 def test_what_is_refused_is_one_line(edgevid: Run, clip: Path, tmp_path: Path, args, code, says) -> None:  # type: ignore[no-untyped-def]
     config = tmp_path / "c.toml"
     config.write_text(f"[[camera]]\nsauce = {str(clip)!r}\nsource = 'x'\n")
-    done = edgevid("watch", *(arg.format(clip=clip, config=config) for arg in args))
+    saved = tmp_path / "s.edgevid"
+    save = () if "--config" in args else ("--save", saved)
+    done = edgevid("watch", *(arg.format(clip=clip, config=config) for arg in args), *save)
+    assert not saved.exists()
     assert (done.returncode, done.stdout) == (code, "")
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
