@@ -46,6 +46,7 @@ class WatchPlan:
     keep: Retention | None = None
     threads: int = 0
     llm: str | None = None
+    mmproj: str | None = None
     notify_command: str | None = None
     notify_webhook: str | None = None
 
@@ -102,6 +103,7 @@ def read_plan(path: Path) -> WatchPlan:
         keep=Retention(keep.convert("age", parse_age_s), keep.convert("size", _memory_bytes)),
         threads=top.take("threads", int, 0),
         llm=top.take("llm", str, None),
+        mmproj=top.take("mmproj", str, None),
         notify_command=notifier.take("command", str, None),
         notify_webhook=notifier.take("webhook", str, None),
     )

@@ -57,7 +57,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--notify-command", metavar="CMD", help="Run CMD for each alert (JSON on stdin, EDGEVID_*); no shell."
 )
 @click.option("--notify-webhook", metavar="URL", help="POST each alert to URL as JSON.")
-@click.option("--llm", metavar="MODEL", help="Run a decoder on the stream: 'demo' or a GGUF file.")
+@click.option(
+    "--llm", metavar="MODEL", help="A model that follows: 'demo', a GGUF file or a checkpoint's folder."
+)
+@click.option("--mmproj", metavar="FILE", help="The vision half of a GGUF given with --llm.")
 @click.option("--fps", default=2.0, show_default=True, help="Frames looked at per second of video.")
 @click.option("--channels", type=_Channels(), help=f"What to watch for, of {', '.join(KINDS)}; default: all.")
 @click.option(
@@ -120,7 +123,7 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: Path | None
 
 # What the file decides when there is one.
 _IN_FILE = (
-    *("live", "notify", "notify_command", "notify_webhook", "llm", "fps", "channels", "threads"),
+    *("live", "notify", "notify_command", "notify_webhook", "llm", "mmproj", "fps", "channels", "threads"),
     *("save", "keep_age", "keep_size"),
 )
 
@@ -138,6 +141,8 @@ def _plan_of_line(sources: tuple[str, ...], options: dict[str, Any]) -> WatchPla
         raise UsageError(f"--fps {options['fps']:g}", fix="choose a rate above 0, at most 240")
     if options["notify_command"] and options["notify_webhook"]:
         raise UsageError("--notify-command and --notify-webhook", fix="choose one")
+    if options["mmproj"] and not options["llm"]:
+        raise UsageError("--mmproj without --llm", fix="--llm TEXT.gguf --mmproj FILE")
     if (options["notify_command"] or options["notify_webhook"]) and not options["notify"]:
         raise UsageError("nothing to tell of", fix="--notify 'a person'")
     cameras = named(
@@ -159,6 +164,7 @@ def _plan_of_line(sources: tuple[str, ...], options: dict[str, Any]) -> WatchPla
         ),
         threads=options["threads"],
         llm=options["llm"],
+        mmproj=options["mmproj"],
         notify_command=options["notify_command"],
         notify_webhook=options["notify_webhook"],
     )

@@ -73,10 +73,14 @@ class Follower:
         store: ModelStore,
         threads: int,
         vocabulary: Vocabulary,
+        mmproj: str | Path | None = None,
     ) -> Follower:
         """Open "demo", a GGUF file, the Hugging Face folder of a video language model, or a loaded model.
 
         A model that brings an ``encoder`` sees through it, any other through the label connector.
+
+        Args:
+            mmproj: the vision half of a GGUF file.
 
         Raises:
             MissingPartError: the demo pack or the classifier pack is not installed.
@@ -84,11 +88,12 @@ class Follower:
         """
         if not isinstance(model, str | Path):
             speaks, name, loaded = True, getattr(model, "name", "user model"), model
-        elif Path(model).is_dir():
+        elif mmproj is not None or Path(model).is_dir():
             from edgevid.models.vlm.model import VlmModel
 
             speaks, name = True, str(model)
-            loaded = VlmModel.open(model, cache=store.root.parent, kv=kv, threads=threads)
+            cache = store.root.parent
+            loaded = VlmModel.open(model, mmproj=mmproj, cache=cache, kv=kv, threads=threads)
         else:
             from edgevid.models.native_llm import NativeLanguageModel
 

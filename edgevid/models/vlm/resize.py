@@ -6,7 +6,7 @@ A separable filter, widened by the scale when it shrinks (so that it antialiases
     centre = (out + 0.5) * scale;  taps from int(centre - support + 0.5) to int(centre + support + 0.5),
     clipped
 
-normalised in float64 and rounded to 22 fractional bits; each pass sums in 32-bit integers, rounds and clips
+normalised in float64 and rounded to 22 fractional bits; each pass sums whole numbers, rounds and clips
 to 8 bits. The scheme is that of Pillow's Resample.c (MIT-CMU licence), written anew in numpy; which axis goes
 first is observed from Pillow 13 (up to 12 it was always the rows; pictures that shrink with their aspect
 kept, and are not more than twice as high as wide, come out the same in both).
@@ -27,6 +27,7 @@ Picture = npt.NDArray[np.uint8]
 _Doubles = npt.NDArray[np.float64]
 
 _FRACTION_BITS = 22
+_BLOCK = 64  # outputs of one matrix product
 
 
 def resize(image: Picture, height: int, width: int, kind: Filter) -> Picture:
@@ -42,18 +43,36 @@ def resize(image: Picture, height: int, width: int, kind: Filter) -> Picture:
 
 
 def _along_axis_1(image: Picture, size: int, kind: Filter) -> Picture:
-    first, weights = _taps(image.shape[1], size, kind)
-    total = np.full((image.shape[0], size, image.shape[2]), 1 << (_FRACTION_BITS - 1), np.int32)
-    for tap in range(weights.shape[1]):
-        column = np.minimum(
-            first + tap, image.shape[1] - 1
-        )  # beyond the last tap of an output, its weight is 0
-        total += image[:, column].astype(np.int32) * weights[:, tap, None]
-    total >>= _FRACTION_BITS
-    return np.clip(total, 0, 255, out=total).astype(np.uint8)
+    height, width, channels = image.shape
+    lines = image.transpose(0, 2, 1).reshape(height * channels, width).astype(np.float64)
+    total = np.empty((height * channels, size))
+    for out, first, band in _bands(width, size, kind):
+        total[:, out : out + band.shape[1]] = lines[:, first : first + len(band)] @ band
+    total += 1 << (_FRACTION_BITS - 1)
+    total *= 0.5**_FRACTION_BITS
+    np.clip(np.floor(total, out=total), 0, 255, out=total)
+    return total.reshape(height, channels, size).transpose(0, 2, 1).astype(np.uint8)
 
 
 @lru_cache(maxsize=32)
+def _bands(size_in: int, size_out: int, kind: Filter) -> list[tuple[int, int, _Doubles]]:
+    """The weights as blocks [inputs, outputs], each with its first output and first input. Whole numbers in
+    float64: their sums stay below 2^53, so a matrix product is exact in whatever order it adds."""
+    first, weights = _taps(size_in, size_out, kind)
+    bands = []
+    for out in range(0, size_out, _BLOCK):
+        stop = min(out + _BLOCK, size_out)
+        begin = int(first[out])
+        end = min(int(first[stop - 1]) + weights.shape[1], size_in)
+        band = np.zeros((end - begin, stop - out))
+        for column in range(out, stop):
+            at = int(first[column])
+            inside = min(weights.shape[1], size_in - at)
+            band[at - begin : at - begin + inside, column - out] = weights[column, :inside]
+        bands.append((out, begin, band))
+    return bands
+
+
 def _taps(size_in: int, size_out: int, kind: Filter) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     """First input of each output int64 [out], and its weights int32 [out, taps] in 22-bit fractions."""
     function, radius = _FILTERS[kind]
