@@ -1,5 +1,6 @@
 #include "decoder/forward.h"
 
+#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -25,6 +26,7 @@ Forward::Forward(const ModelConfig& config, const Weights& weights, uint32_t max
 
 void Forward::run(const kv::KvCache& cache, kv::Selection& selection, const RunLimits& limits) {
   begin(cache);
+  attention_ns_ = 0;
   selection.begin_step(cache);
   const MatrixRef<float> x = x_.rows(m_), normed = normed_.rows(m_), delta = delta_.rows(m_);
   for (uint32_t i = 0; i < config_.n_layers; ++i) {
@@ -74,7 +76,10 @@ void Forward::attend(uint32_t index, const kv::KvCache& cache, kv::Selection& se
   const ops::KvLayer kv_layer = cache.layout().layer(index);
   ops::kv_append(kv_layer, k, v, slots_, threads_);
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
+  const auto began = std::chrono::steady_clock::now();
   ops::paged_attention(q, n_heads, kv_layer, selection.plans(index, q, threads_), scale, attended, threads_);
+  attention_ns_ +=
+      static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count());
   apply(layer.attn_output, attended, {}, delta_.rows(m_));
 }
 

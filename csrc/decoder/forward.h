@@ -34,6 +34,9 @@ class Forward {
   // positions follow cache.length(). Polls `limits` before each layer.
   void run(const kv::KvCache& cache, kv::Selection& selection, const RunLimits& limits);
 
+  // Nanoseconds that run() spent choosing what to attend and attending it.
+  uint64_t attention_ns() const { return attention_ns_; }
+
   // Logits of the last out.rows rows of the step that was run, [out.rows, vocab]; once per step.
   void logits(MatrixRef<float> out);
 
@@ -57,6 +60,7 @@ class Forward {
   const Weights& weights_;
   ThreadPool& threads_;
   uint32_t m_ = 0;
+  uint64_t attention_ns_ = 0;
   Buffer x_;         // the residual stream [m, hidden]
   Buffer normed_;    // [m, hidden]
   Buffer delta_;     // what the last block adds to x [m, hidden]

@@ -59,6 +59,7 @@ void Sequence::append(int64_t m, LogitRows which, MatrixRef<float> logits, const
     try {
       fill(first, forward->input(step));
       forward->run(*cache_, *selection_, limits);
+      attention_ns_ += forward->attention_ns();
       const int64_t wanted = which == LogitRows::kAll ? step : which == LogitRows::kLast && last ? 1 : 0;
       if (wanted > 0) forward->logits(logits.slice(filled, wanted));
       filled += wanted;

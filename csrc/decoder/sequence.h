@@ -41,6 +41,8 @@ class Sequence {
                                  std::shared_ptr<const kv::Sealer> sealer) const;
   void truncate(uint64_t length) { cache_->truncate(length, decoder_->threads()); }
 
+  // Nanoseconds its steps spent choosing what to attend and attending it.
+  uint64_t attention_ns() const { return attention_ns_; }
   uint64_t length() const { return cache_->length(); }
   const kv::KvCache& cache() const { return *cache_; }
   const kv::Selection& selection() const { return *selection_; }
@@ -54,6 +56,7 @@ class Sequence {
   std::shared_ptr<const Decoder> decoder_;
   std::unique_ptr<kv::KvCache> cache_;
   std::unique_ptr<kv::Selection> selection_;
+  uint64_t attention_ns_ = 0;
 };
 
 }  // namespace ev::decoder

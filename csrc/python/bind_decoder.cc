@@ -318,6 +318,11 @@ void bind_sequence(py::module_& m) {
       .def("truncate",
            [](SequenceHandle& self, uint64_t length) { self.use([=](Sequence& s) { s.truncate(length); }); })
       .def("close", &SequenceHandle::close)
+      .def_property_readonly(
+          "attention_s",
+          [](SequenceHandle& self) {
+            return self.use([](Sequence& s) { return static_cast<double>(s.attention_ns()) * 1e-9; });
+          })
       .def("retrieval", &retrieval_stats)
       .def("trace", &trace, py::arg("layer"))
       .def_property_readonly(

@@ -63,6 +63,21 @@ def runtime(quick: bool, force: bool, as_json: bool, strict: bool) -> int:
     return _finish("runtime", list(bench.rows(quick=quick)), as_json, strict)
 
 
+@command.command("streaming")
+@click.option("--quick", is_flag=True, help="At a depth of 2,000 tokens.")
+@click.option("--force", is_flag=True, help="Time even when the machine is busy.")
+@click.option("--threads", default=0, type=click.IntRange(min=0), help="CPU threads; 0 = all cores.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--strict", is_flag=True, help="Exit 1 when a goal is missed.")
+def streaming(quick: bool, force: bool, threads: int, as_json: bool, strict: bool) -> int:
+    """Retrieval of the KV cache: what it loses, against rivals, and what it saves."""
+    from edgevid.bench import streaming as bench
+    from edgevid.bench.answers import find_data
+
+    refuse_when_loaded(force=force)
+    return _finish("streaming", list(bench.rows(find_data(), quick=quick, threads=threads)), as_json, strict)
+
+
 def _finish(name: str, rows: Sequence[Row], as_json: bool, strict: bool) -> int:
     envelope = report(name, rows, threads=os.cpu_count() or 1)
     if as_json:

@@ -31,11 +31,11 @@ class RetrievalConfig:
         seed: of the hyperplanes.
     """
 
-    mass: float = 0.9
+    mass: float = 0.99
     segment: int = 256
     recent: int = 128
-    hamming: int = 9
-    clusters: int = 64
+    hamming: int = 7
+    clusters: int = 128
     centred: bool = True
     rotated: bool = False
     pooled: bool = True

@@ -197,14 +197,19 @@ class NativeSequence(Generating):
         """See ``LanguageSequence.kv``."""
         return KVStats(**self._native.kv())
 
+    @property
+    def attention_s(self) -> float:
+        """Seconds that steps spent choosing what to attend and attending it."""
+        return float(self._native.attention_s)
+
     def retrieval(self) -> dict[str, Any] | None:
         """What was retrieved since the sequence began or was forked; None without retrieval.
 
         Returns:
             ``layers``: per layer ``steps`` with sealed tokens, ``dense`` ones among them, ``retrieved`` (sum
             of attended shares of the sealed tokens), ``kv_bytes`` and ``table_bytes`` read, ``bound`` (the
-            largest certified share of a row's mass left out); ``prediction_s``; ``sealed`` tokens, ``clusters`` and
-            ``table_bytes`` of the cache now.
+            largest certified share of a row's mass left out); ``prediction_s``; ``sealed``
+            tokens, ``clusters`` and ``table_bytes`` of the cache now.
         """
         found: dict[str, Any] | None = self._native.retrieval()
         return found

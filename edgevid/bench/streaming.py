@@ -1,0 +1,177 @@
+"""``edgevid bench streaming``: retrieval of the KV cache, in quality (E1, E2) and speed, on real video.
+
+One configuration is measured throughout, ``SHIPPED``. Frames of real clips enter SmolLM2-135M as rows of the
+label connector, so keys, values and attention are real, though what the model would say about them means
+nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from edgevid.bench.report import Row
+from edgevid.bench.streaming_nll import Piece, paired, score
+from edgevid.bench.streaming_rivals import METHODS, Ids, Loss, losses
+from edgevid.bench.streaming_speed import time_steps, time_torch
+from edgevid.bench.streaming_traces import ROWS, Floats, Trace, frame_rows, real_text, transcripts
+from edgevid.core.errors import MissingPartError
+from edgevid.core.kv_config import KVConfig, RetrievalConfig
+from edgevid.models.native_llm import NativeLanguageModel, NativeSequence
+from edgevid.models.store import ModelStore
+
+MODEL = "smollm2-135m-instruct"
+SHIPPED = RetrievalConfig()
+BUDGETS = (0.06, 0.12, 0.25)
+E2_GOAL, PREDICTION_GOAL = 0.02, 0.10
+_DEPTH, _QUICK_DEPTH = 7700, 2000
+_GOALS = {"decode": (1, 4.0, None), "10-row frame step": (ROWS, None, 1.7)}  # rows, x torch, x our dense
+_STEP = 64  # tokens of text per step
+_QUESTION = "\nWhat is on the road?\n"
+
+
+def rows(data: Path | None, *, quick: bool = False, threads: int = 0) -> Iterator[Row]:
+    """Rows of the bench; ``quick`` stays at a depth of 2,000 tokens.
+
+    Raises:
+        MissingPartError: the model pack or the clips are not there.
+    """
+    if data is None:
+        raise MissingPartError("the clips are not here", fix="set EDGEVID_TEST_DATA")
+    path = ModelStore().where(MODEL)["model.gguf"]
+    model = NativeLanguageModel(path, kv=KVConfig(), kv_tokens=4 * 8192, threads=threads)
+    depth = _QUICK_DEPTH if quick else _DEPTH
+    frames = frame_rows(model, data, frames=depth // ROWS + 1)
+    name = hashlib.sha256(repr(SHIPPED).encode()).hexdigest()[:8]
+    yield Row("configuration", name, "hash", None, None, repr(SHIPPED))
+    dense = model.new_sequence(trace=True)
+    dense.append_rows(frames[:depth], logits="none")
+    try:
+        yield from _pareto(model, dense, frames[depth : depth + ROWS], layers=6 if quick else 3)
+        yield from _speed(model, dense, frames[depth : depth + ROWS], repetitions=5 if quick else 20)
+    finally:
+        dense.close()
+    yield from _likelihood(model, data, frames, tokens=depth)
+
+
+def _pareto(
+    model: NativeLanguageModel, dense: NativeSequence, frame: Floats, *, layers: int
+) -> Iterator[Row]:
+    sealed = dense.fork(retrieval=SHIPPED)
+    sealed.append_rows(frame, logits="none")
+    question = model.embed(model.tokenize(_QUESTION))
+    sinks = KVConfig().sinks
+    for stage, step in (("frame", frame), ("text", question)):
+        probe = dense.fork()
+        probe.append_rows(step, logits="none")
+        for by_bytes in (False, True):
+            found: dict[tuple[str, float], list[Loss]] = {}
+            for layer in range(0, model.config.layers, layers):
+                clusters = _cluster_of_token(sealed.clusters(layer))
+                trace = Trace(*probe.trace(layer))
+                for key, new in losses(
+                    trace, clusters, first=sinks, budgets=BUDGETS, by_bytes=by_bytes, seed=layer
+                ).items():
+                    found.setdefault(key, []).extend(new)
+            yield from _pareto_rows(found, stage, "bytes" if by_bytes else "tokens", dense.length)
+        probe.close()
+    sealed.close()
+
+
+def _pareto_rows(
+    found: dict[tuple[str, float], list[Loss]], stage: str, unit: str, depth: int
+) -> Iterator[Row]:
+    for budget in BUDGETS:
+        for column, what in enumerate(("output error", "mass left out")):
+            mean = {m: float(np.mean([loss[column] for loss in found[m, budget]])) for m in METHODS}
+            ours = mean.pop("ReSV")
+            best = min(value for method, value in mean.items() if method != "oracle")
+            method = "rivals: " + ", ".join(f"{m} {value:.4f}" for m, value in mean.items())
+            method += f"; {depth} tokens of real video, every KV head of every third layer or fewer"
+            yield Row(
+                f"E1 {stage}, {budget:.0%} of {unit}, {what}",
+                round(ours, 4),
+                "",
+                round(best, 4),
+                ours <= best,
+                method,
+            )
+
+
+def _cluster_of_token(segments: Sequence[tuple[list[int], list[int]]]) -> Ids:
+    """ReSV's cluster of each sealed token, counted over segments."""
+    parts: list[Ids] = []
+    clusters = 0
+    for order, begin in segments:
+        of_token = np.empty(len(order), np.intp)
+        of_token[order] = clusters + np.repeat(np.arange(len(begin) - 1), np.diff(begin))
+        parts.append(of_token)
+        clusters += len(begin) - 1
+    return np.concatenate(parts)
+
+
+def _speed(
+    model: NativeLanguageModel, dense: NativeSequence, frame: Floats, *, repetitions: int
+) -> Iterator[Row]:
+    depth = dense.length
+    for what, (count, torch_goal, dense_goal) in _GOALS.items():
+        steps = frame[:count]
+        whole = time_steps(dense, steps, retrieval=None, repetitions=repetitions)
+        ours = time_steps(dense, steps, retrieval=SHIPPED, repetitions=repetitions)
+        method = f"median of {repetitions} at depth {depth}, {model.threads} threads, selection included"
+        yield Row(f"{what}, retrieved", round(ours.retrieved, 3), "share", None, None, method)
+        yield Row(f"{what}, attention", round(ours.attention, 2), "ms", None, None, method)
+        yield Row(f"{what}, dense attention", round(whole.attention, 2), "ms", None, None, method)
+        ratio = whole.attention / ours.attention
+        passed = None if dense_goal is None else ratio >= dense_goal
+        yield Row(f"{what}, attention over our dense", round(ratio, 2), "x", dense_goal, passed, method)
+        peers = time_torch(model, tokens=depth, rows=count, repetitions=min(repetitions, 10))
+        if peers:
+            best = min(peers, key=lambda dtype: peers[dtype])
+            ratio = peers[best] / ours.attention
+            passed = None if torch_goal is None else ratio >= torch_goal
+            how = f"torch {best} {peers[best]:.2f} ms; {method}"
+            yield Row(f"{what}, attention over torch", round(ratio, 2), "x", torch_goal, passed, how)
+        else:
+            missing = "torch is not installed"
+            yield Row(f"{what}, attention over torch", None, "x", torch_goal, None, missing)
+        yield Row(f"{what}, whole step", round(ours.step, 2), "ms", None, None, method)
+        yield Row(f"{what}, whole dense step", round(whole.step, 2), "ms", None, None, method)
+        if count > 1:
+            share = ours.prediction / ours.step
+            yield Row(
+                "prediction", round(share, 3), "of a step", PREDICTION_GOAL, share <= PREDICTION_GOAL, method
+            )
+    reason = "the decoder keeps at most the model's trained context of 8192 tokens"
+    for deep in ("32K", "128K"):
+        yield Row(f"decode, attention over torch, {deep}", None, "x", None, None, reason)
+
+
+def _likelihood(model: NativeLanguageModel, data: Path, frames: Floats, *, tokens: int) -> Iterator[Row]:
+    text = model.tokenize(real_text(data)[: 8 * tokens])[: tokens + 1]
+    none = np.empty((0, model.config.hidden), np.float32)
+    spoken = model.tokenize(transcripts(data))
+    video = [
+        Piece(frames[first : first + 800], spoken[i * 200 : i * 200 + 200])
+        for i, first in enumerate(range(0, tokens - 1000, 800))
+    ]
+    for what, pieces in (("text", [Piece(none, text)]), ("transcript after frames", video)):
+        plain = score(model, pieces, None, step=_STEP)
+        ours = score(model, pieces, SHIPPED, step=_STEP)
+        bounds = [0, 1024, 2048, 4096, 8192]
+        for low, high in pairwise(bounds):
+            inside = (plain.at >= low) & (plain.at < high)
+            if inside.sum() < 100:
+                continue
+            mean, half = paired(ours.nll[inside] - plain.nll[inside])
+            last = high == bounds[-1]
+            method = (
+                f"NLL with retrieval minus dense, {int(inside.sum())} tokens predicted at positions {low} to "
+                f"{high}, 95 % interval +-{half:.4f}, {ours.retrieved:.1%} retrieved, steps of {_STEP} tokens"
+            )
+            goal, passed = (E2_GOAL, mean <= E2_GOAL) if last else (None, None)
+            yield Row(f"E2 {what}, to {high}", round(mean, 4), "nats", goal, passed, method)

@@ -1,0 +1,126 @@
+"""The arithmetic of the streaming bench on traces made here, and its likelihood scores on a tiny model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgevid.bench.streaming_nll import Piece, paired, retrieved_share, score
+from edgevid.bench.streaming_rivals import METHODS, Head, losses
+from edgevid.bench.streaming_speed import time_steps
+from edgevid.bench.streaming_traces import Trace
+from edgevid.core.kv_config import KVConfig, RetrievalConfig
+from edgevid.models.native_llm import NativeLanguageModel
+from tests.models.tiny_gguf import TinyModel, write_tiny
+
+RETRIEVAL = RetrievalConfig(mass=0.5, segment=32, recent=16, clusters=8, min_sealed=0, dense_share=1.0)
+
+
+def themed_trace(
+    *, rows: int = 3, tokens: int = 400, themes: int = 8, seed: int = 0
+) -> tuple[Trace, np.ndarray]:
+    """Keys around a few themes, queries that look for one of them; and each token's theme."""
+    rng = np.random.default_rng(seed)
+    theme = rng.integers(0, themes, tokens)
+    centres = rng.standard_normal((themes, 2, 16)) * 2
+    k = centres[theme] + 0.3 * rng.standard_normal((tokens, 2, 16))
+    v = rng.standard_normal((tokens, 2, 16)) + centres[theme]
+    q = np.repeat(centres[:1], 2, axis=1).repeat(rows, axis=0) * 2 + 0.3 * rng.standard_normal((rows, 4, 16))
+    return Trace(*(x.astype(np.float32) for x in (q, k, v))), theme
+
+
+def test_a_budget_for_everything_loses_nothing_and_none_loses_most() -> None:
+    trace, theme = themed_trace()
+    clusters = np.unique(theme[16:376], return_inverse=True)[1]
+    found = losses(trace, clusters, first=16, budgets=(0.0, 0.2, 1.0), by_bytes=False, seed=0)
+    for method in METHODS:
+        none, some, everything = ([loss.mass for loss in found[method, b]] for b in (0.0, 0.2, 1.0))
+        assert max(everything) == pytest.approx(0, abs=1e-12)
+        assert max(loss.output for loss in found[method, 1.0]) == pytest.approx(0, abs=1e-12)
+        assert np.mean(some) <= np.mean(none)
+    mean = {m: np.mean([loss.mass for loss in found[m, 0.2]]) for m in METHODS}
+    assert mean["oracle"] <= mean["ReSV"] < min(mean["ReKV"], mean["Quest"], mean["window"], mean["random"])
+
+
+def test_tables_are_paid_from_a_budget_in_bytes() -> None:
+    trace, _ = themed_trace()
+    clusters = np.arange(360)  # a cluster for every token: the table alone costs a quarter of the KV
+    by_tokens = losses(trace, clusters, first=16, budgets=(0.2,), by_bytes=False, seed=0)
+    by_bytes = losses(trace, clusters, first=16, budgets=(0.2,), by_bytes=True, seed=0)
+    assert np.mean(by_bytes["ReSV", 0.2]) > np.mean(by_tokens["ReSV", 0.2])
+    assert by_bytes["oracle", 0.2] == by_tokens["oracle", 0.2]
+    assert by_bytes["window", 0.2] == by_tokens["window", 0.2]
+
+
+def test_quest_bounds_every_score_of_a_page() -> None:
+    trace, _ = themed_trace()
+    head = Head(trace, 0, first=16, end=376)
+    pages = np.arange(360) // 16
+    low = np.array([head.keys[pages == p].min(axis=0) for p in range(23)])
+    high = np.array([head.keys[pages == p].max(axis=0) for p in range(23)])
+    bounds = np.maximum(head.q[:, None] * low, head.q[:, None] * high).sum(axis=2)
+    assert (bounds[:, pages] >= head.q @ head.keys.T - 1e-5).all()
+    assert head.units("Quest", pages, 0).table_bytes == 23 * 16 * 2 * 2
+
+
+def test_paired_interval() -> None:
+    rng = np.random.default_rng(0)
+    mean, half = paired(0.01 + 0.1 * rng.standard_normal(5000))
+    assert abs(mean - 0.01) < half < 0.005
+    assert paired(np.zeros(60))[0] == 0.0
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> NativeLanguageModel:
+    path = write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.gguf", TinyModel())
+    return NativeLanguageModel(path, kv=KVConfig(page_size=16, sinks=16), kv_tokens=4000)
+
+
+def test_scores_are_the_likelihoods_of_the_next_tokens(model: NativeLanguageModel) -> None:
+    ids = [int(t) for t in np.random.default_rng(1).integers(0, 257, 150)]
+    rows = model.embed(ids[:100])
+    found = score(model, [Piece(rows, ids)], None, step=32)
+    assert found.retrieved == 1.0
+    assert found.at.tolist() == list(range(100, 249))
+    logits = model.new_sequence().append_tokens(ids[:100] + ids, logits="all")[100:-1].astype(np.float64)
+    want = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(149), ids[1:]]
+    assert np.allclose(found.nll, want, atol=1e-4)
+    with_retrieval = score(model, [Piece(rows, ids)], RETRIEVAL, step=32)
+    assert 0 < with_retrieval.retrieved <= 1
+    assert not np.array_equal(with_retrieval.nll, found.nll)
+
+
+def test_steps_are_timed_and_taken_back(model: NativeLanguageModel) -> None:
+    dense = model.new_sequence()
+    dense.append_rows(model.embed(range(200)), logits="none")
+    for retrieval in (None, RETRIEVAL):
+        timed = time_steps(dense, model.embed(range(5)), retrieval=retrieval, repetitions=3)
+        assert 0 < timed.attention < timed.step
+        assert (timed.prediction > 0) == (retrieval is not None)
+        assert (timed.retrieved < 1) == (retrieval is not None)
+    assert dense.length == 200
+    assert retrieved_share(None) == 1.0
+
+
+def test_the_shipped_configuration_is_the_default() -> None:
+    from edgevid.bench import streaming
+
+    assert RetrievalConfig() == streaming.SHIPPED
+    assert KVConfig().retrieval is None  # dense until its goals are reached
+
+
+def test_without_clips_the_bench_says_so() -> None:
+    from edgevid.bench import streaming
+    from edgevid.core.errors import MissingPartError
+
+    with pytest.raises(MissingPartError, match="clips"):
+        next(streaming.rows(None))
+
+
+def test_real_text_is_there(test_data: Path) -> None:
+    from edgevid.bench.streaming_traces import real_text, transcripts
+
+    assert "wing in a slipstream" in real_text(test_data)
+    assert len(transcripts(test_data).split()) > 40
