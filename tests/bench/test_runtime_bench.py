@@ -39,14 +39,15 @@ def test_shares_are_in_cores() -> None:
     assert (mix.share("hard"), mix.share("soft")) == (0.5, 0.0)
 
 
-@pytest.mark.parametrize("executor", ["thread", "process"])
-def test_the_mix_runs_all_three_classes(executor: runtime_mix.Executor) -> None:
-    mix = runtime_mix.run_pipeline(2.0, Hashing(), background=runtime_mix.spin, executor=executor)
-    assert 1 <= len(mix.late_s) <= mix.frames + 3
+@pytest.mark.parametrize(("executor", "seconds"), [("thread", 2.0), ("process", 5.0)])
+def test_the_mix_runs_all_three_classes(executor: runtime_mix.Executor, seconds: float) -> None:
+    """A process needs time to start, on a busy machine seconds."""
+    mix = runtime_mix.run_pipeline(seconds, Hashing(), background=runtime_mix.spin, executor=executor)
+    assert 1 <= len(mix.late_s) <= mix.frames
     assert len(mix.timer_late_s) >= 1
     assert mix.soft_runs >= 1
     assert all(mix.share(workload) > 0 for workload in ("hard", "soft", "background"))
-    assert sum(mix.cpu_s[workload] for workload in ("hard", "soft")) < 2.0 * runtime_mix.CORES
+    assert mix.share("hard") + mix.share("soft") < runtime_mix.CORES
 
 
 def test_the_thread_pool_does_the_same_work() -> None:
