@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from edgevid.bench.hearing import spoken_words, word_errors
 from edgevid.core.errors import BadModelError
 from edgevid.media.wav import read_audio
-from edgevid.models.session import onnx_session
+from edgevid.models.session import Array, Session, SessionInfo, onnx_session
 from edgevid.models.store import ModelStore
+from edgevid.perception.audio_intake import RATE
 from edgevid.perception.moonshine import Moonshine, _loops, read_vocabulary
 
 
@@ -69,6 +71,31 @@ def test_reads_a_sentence(tiny: Moonshine, store: ModelStore) -> None:
 def test_very_short_sound_is_transcribed_without_error(tiny: Moonshine, samples: int) -> None:
     heard = tiny(np.zeros(samples, np.float32))
     assert len(heard.text) < 40
+
+
+class Listening:
+    """An encoder that notes how much sound it was given."""
+
+    def __init__(self, session: Session) -> None:
+        self.info, self.heard, self._session = session.info, [], session
+
+    info: SessionInfo
+    heard: list[int]
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> tuple[Array, ...]:
+        self.heard.append(inputs["input_values"].shape[1])
+        return self._session.run(inputs, outputs)
+
+
+@pytest.mark.packs
+def test_a_short_utterance_is_given_silence_after_its_end(store: ModelStore) -> None:
+    files = store.where("moonshine-tiny-en")
+    encoder = Listening(onnx_session(files["encoder.ort"]))
+    decoder = onnx_session(files["decoder.ort"])
+    recogniser = Moonshine(encoder, decoder, read_vocabulary(files["tokenizer.bin"]))
+    for seconds in (1, 4):
+        recogniser(np.zeros(seconds * RATE, np.float32))
+    assert encoder.heard == [2 * RATE, 4 * RATE]
 
 
 @pytest.mark.packs

@@ -10,6 +10,7 @@ import pytest
 from edgevid.core.nouns import KINDS, NS_PER_S, Kind, Observation, TimeSpan
 from edgevid.memory.memory import Memory
 from edgevid.models.store import ModelStore
+from edgevid.perception.speech import UNRECOGNISED
 from edgevid.perception.text import PACK as TEXT_PACK
 from edgevid.stream.answer.answerer import Answerer
 from edgevid.stream.answer.vocabulary import Vocabulary
@@ -131,6 +132,7 @@ SPEECH: Rows = [
         ("What is said in one word?", r"As not"),
         ("Which book is this from?", r"^I cannot tell"),
         ("How many voices are there?", r"^I cannot tell"),
+        ("How often is the word gap used?", r'^"gap" is said 1 time'),
     ],
 )
 def test_about_sound_alone(memory: Memory, question: str, expected: str) -> None:
@@ -144,6 +146,14 @@ def test_in_a_clip_of_one_look_a_faint_thing_need_not_be_seen_twice(memory: Memo
     assert ask(memory, short, "Is there a chair?").startswith("Yes, a chair (seen only faintly)")
     longer = add(memory, [("faint", "chair", 0, 0.5)], seconds=5)
     assert ask(memory, longer, "Is there a chair?").startswith("No, a chair was not detected")
+
+
+def test_when_foreign_words_are_said_can_be_told(memory: Memory) -> None:
+    video = add(memory, [("speech", UNRECOGNISED, 3, 9)])
+    assert "could not make out" in ask(memory, video, "What does she say?")
+    assert "until 0:09" in ask(memory, video, "When does she stop talking?")
+    assert "for 6.0 s" in ask(memory, video, "How long does she talk?")
+    assert ask(memory, video, "Is anyone speaking?").startswith("Yes.")
 
 
 def test_text_read_once_only_is_not_told(memory: Memory) -> None:

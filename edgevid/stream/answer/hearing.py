@@ -33,6 +33,8 @@ def said(query: Query, watched: Watched) -> Reply:
     if not everything:
         return Reply("No speech was detected.", (), "said")
     rows = [row for row in everything if row.observation.label != UNRECOGNISED]
+    if not query.phrase and query.wants in ("when", "how_long"):
+        rows = list(everything)  # when it was said does not depend on the words
     if not rows:
         spans = lookup.join(everything)
         yes = "Yes. " if query.wants == "presence" and not query.phrase else ""
@@ -48,7 +50,7 @@ def said(query: Query, watched: Watched) -> Reply:
             written_too = speech.phrase(query, shown, "on screen")
             return reply if written_too.via.endswith("absent") else written_too
         return reply
-    if query.wants == "how_many" and re.search(r"\bwords?\b", query.text):
+    if re.search(r"\b(?:how many|number of) words\b", query.text):
         return speech.count_words(rows)
     if query.order and (word := re.search(r"\bwords?\b", query.text)):
         return speech.edge_words(query, rows, several=word.group() == "words")

@@ -201,6 +201,8 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     if asked and all(is_person(term) for term in asked) and _DOES.search(query.text):
         rows = [row for row in rows if row.observation.label != "person"] or rows  # what he rides is not he
         asked = ()
+    if query.text.startswith("who "):
+        rows = [row for row in rows if row.observation.label == "person"] or rows
     query = replace(query, subject=tuple(asked))
     matches = [match for term in query.subject if (match := lookup.seen(watched, term)) is not None]
     asked_for = [row for match in matches for row in match.rows]
