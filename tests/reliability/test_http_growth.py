@@ -50,12 +50,12 @@ def test_files_and_threads_do_not_grow(folder: Path) -> None:
 
 
 @pytest.mark.soak
-def test_memory_does_not_grow_over_200_sessions(folder: Path) -> None:
+def test_memory_does_not_grow_over_100_sessions(folder: Path) -> None:
     with serving(Settings(roots=(folder,))) as served:
-        use(served, 50)
+        use(served, 30)
         files, threads = held()
         before_mb = rss_mb()
-        use(served, 200)
+        use(served, 100)
         assert rss_mb() - before_mb < 20
         assert held()[0] <= files + 1
         assert held()[1] <= threads + 1

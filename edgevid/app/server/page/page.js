@@ -1,4 +1,4 @@
-// The page of `edgevid serve`: no framework, no request to any other machine, nothing from the server is ever HTML.
+// The page of `edgevid serve`: no framework, no other machine is asked, nothing from the server becomes HTML.
 
 const $ = (id) => document.getElementById(id);
 const KINDS = ["object", "class", "text", "speech", "sound", "cut"];
@@ -6,10 +6,21 @@ const LIST_EVERY_MS = 2000;
 const MOST_SHOWN = 500; // events in the list and marks on the track
 const GLIMPSE_S = 2; // how long evidence that is a moment plays
 
-/** Everything the page knows. `chosen`: {video, session} ids; `rows`: row id -> {row, kind, label, start_s, ...}. */
-const now = { chosen: null, media: null, mode: "live", rows: new Map(), hidden: new Set(), until: null, feed: null, tag: null, duration: 0, cannotPlay: false };
+/** What the page knows. `chosen`: ids of {video, session}; `rows`: row id -> {row, kind, label, start_s, ...}. */
+const now = {
+  chosen: null,
+  media: null,
+  mode: "live",
+  rows: new Map(),
+  hidden: new Set(),
+  until: null,
+  feed: null,
+  tag: null,
+  duration: 0,
+  cannotPlay: false,
+};
 
-// --- talking to the server ---------------------------------------------------------------------------------------
+// --- talking to the server ---
 
 class ServerError extends Error {}
 
@@ -30,7 +41,11 @@ async function call(path, { method = "GET", body } = {}) {
   if (answer.status === 401) askForToken();
   if (answer.status === 204) return null;
   const json = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new ServerError([json.error?.message, json.error?.fix && `(${json.error.fix})`].filter(Boolean).join(" ") || answer.statusText);
+  if (!answer.ok)
+    throw new ServerError(
+      [json.error?.message, json.error?.fix && `(${json.error.fix})`].filter(Boolean).join(" ") ||
+        answer.statusText,
+    );
   return json;
 }
 
@@ -43,18 +58,20 @@ function askForToken() {
   if (!$("login").open) $("login").showModal();
 }
 
-$("login").querySelector("form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  try {
-    await call("/v1/login", { method: "POST", body: { token: $("token").value } });
-    $("login").close();
-    begin();
-  } catch (error) {
-    $("login-note").textContent = error.message;
-  }
-});
+$("login")
+  .querySelector("form")
+  .addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      await call("/v1/login", { method: "POST", body: { token: $("token").value } });
+      $("login").close();
+      begin();
+    } catch (error) {
+      $("login-note").textContent = error.message;
+    }
+  });
 
-// --- small things ------------------------------------------------------------------------------------------------
+// --- small things ---
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -70,36 +87,52 @@ function refill(list, items) {
 }
 
 function clock(seconds) {
-  const whole = Math.floor(seconds), tenths = Math.floor((seconds - whole) * 10);
-  const minutes = Math.floor(whole / 60) % 60, hours = Math.floor(whole / 3600);
+  const whole = Math.floor(seconds),
+    tenths = Math.floor((seconds - whole) * 10);
+  const minutes = Math.floor(whole / 60) % 60,
+    hours = Math.floor(whole / 3600);
   const two = (n) => String(n).padStart(2, "0");
-  return (hours ? `${hours}:${two(minutes)}` : `${minutes}`) + `:${two(whole % 60)}` + (tenths ? `.${tenths}` : "");
+  return (
+    (hours ? `${hours}:${two(minutes)}` : `${minutes}`) + `:${two(whole % 60)}` + (tenths ? `.${tenths}` : "")
+  );
 }
 
 function span(start_s, end_s) {
   return end_s - start_s < 0.05 ? clock(start_s) : `${clock(start_s)} – ${clock(end_s)}`;
 }
 
-// --- the list of videos ------------------------------------------------------------------------------------------
+// --- the list of videos ---
 
 async function refreshList() {
   const [{ sessions }, { videos }] = await Promise.all([call("/v1/sessions"), call("/v1/videos")]);
   const states = new Map(sessions.map((session) => [session.id, session]));
-  const entries = sessions.filter((s) => s.video_id === null).map((s) => ({ video: null, session: s, name: s.label ?? s.source }));
+  const entries = sessions
+    .filter((s) => s.video_id === null)
+    .map((s) => ({ video: null, session: s, name: s.label ?? s.source }));
   entries.push(...videos.map((v) => ({ video: v, session: states.get(v.session) ?? null, name: v.name })));
   const shown = JSON.stringify([entries, now.chosen]);
   if (shown !== now.listed) refill($("videos"), entries.map(listEntry));
   now.listed = shown;
-  const mine = entries.find((e) => now.chosen && ((e.video && e.video.id === now.chosen.video) || (e.session && e.session.id === now.chosen.session)));
+  const mine = entries.find(
+    (e) =>
+      now.chosen &&
+      ((e.video && e.video.id === now.chosen.video) || (e.session && e.session.id === now.chosen.session)),
+  );
   if (mine) show(mine);
   else if (!now.chosen && entries.length) choose(entries[0]);
-  else if (!entries.length) $("blank").textContent = "Nothing has been watched yet. Name a file on the right to begin.";
+  else if (!entries.length)
+    $("blank").textContent = "Nothing has been watched yet. Name a file on the right to begin.";
 }
 
 function listEntry(entry) {
   const state = entry.session?.state ?? "kept";
   const current = Boolean(now.chosen && entry.video && entry.video.id === now.chosen.video);
-  const button = element("button", { type: "button" }, element("span", { className: "name", textContent: entry.name }), pill(state));
+  const button = element(
+    "button",
+    { type: "button" },
+    element("span", { className: "name", textContent: entry.name }),
+    pill(state),
+  );
   button.dataset.key = entry.video?.id ?? entry.session.id;
   button.setAttribute("aria-current", String(current));
   button.addEventListener("click", () => choose(entry));
@@ -113,7 +146,17 @@ function pill(state, made = element("span")) {
 
 function choose(entry) {
   now.feed?.close();
-  Object.assign(now, { chosen: { video: entry.video?.id ?? null, session: entry.session?.id ?? null }, media: null, mode: "live", rows: new Map(), feed: null, tag: null, until: null, duration: 0, cannotPlay: false });
+  Object.assign(now, {
+    chosen: { video: entry.video?.id ?? null, session: entry.session?.id ?? null },
+    media: null,
+    mode: "live",
+    rows: new Map(),
+    feed: null,
+    tag: null,
+    until: null,
+    duration: 0,
+    cannotPlay: false,
+  });
   $("answers").replaceChildren();
   $("player").removeAttribute("src");
   $("live").hidden = true;
@@ -140,7 +183,7 @@ function show(entry) {
   else $("blank").textContent = running ? "Loading models…" : now.media ? "" : "There is no picture to show.";
 }
 
-// --- live view and recording -------------------------------------------------------------------------------------
+// --- live view and recording ---
 
 function setMode(mode) {
   now.mode = mode;
@@ -166,12 +209,15 @@ async function liveLoop() {
     if (document.hidden || now.mode !== "live" || !now.chosen?.session) continue;
     try {
       const asked = now.chosen.session;
-      const answer = await fetch(`/v1/sessions/${asked}/frame.jpg?overlay=1`, { headers: now.tag ? { "If-None-Match": now.tag } : {} });
+      const answer = await fetch(`/v1/sessions/${asked}/frame.jpg?overlay=1`, {
+        headers: now.tag ? { "If-None-Match": now.tag } : {},
+      });
       if (answer.status !== 200 || now.mode !== "live" || asked !== now.chosen.session) continue;
       now.tag = answer.headers.get("etag");
       picture(URL.createObjectURL(await answer.blob()));
-      playhead(Number(answer.headers.get("x-edgevid-time")));
-      $("caption").textContent = `${now.running ? "newest frame" : "last frame"}, at ${clock(Number(answer.headers.get("x-edgevid-time")))}`;
+      const at = Number(answer.headers.get("x-edgevid-time"));
+      playhead(at);
+      $("caption").textContent = `${now.running ? "newest frame" : "last frame"}, at ${clock(at)}`;
     } catch {
       linked(false);
     }
@@ -211,7 +257,9 @@ $("player").addEventListener("timeupdate", () => {
     now.until = null;
   }
 });
-$("player").addEventListener("seeking", () => { if ($("player").currentTime > now.until) now.until = null; });
+$("player").addEventListener("seeking", () => {
+  if ($("player").currentTime > now.until) now.until = null;
+});
 $("player").addEventListener("error", () => {
   if (!$("player").hasAttribute("src")) return;
   now.cannotPlay = true;
@@ -219,7 +267,7 @@ $("player").addEventListener("error", () => {
   if (now.mode === "file") still($("player").currentTime || 0);
 });
 
-// --- events and timeline -----------------------------------------------------------------------------------------
+// --- events and timeline ---
 
 function follow() {
   if (!now.chosen.session) return void loadRows();
@@ -253,7 +301,10 @@ let drawing = false;
 function drawSoon() {
   if (drawing) return;
   drawing = true;
-  requestAnimationFrame(() => { drawing = false; draw(); });
+  requestAnimationFrame(() => {
+    drawing = false;
+    draw();
+  });
 }
 
 function draw() {
@@ -271,11 +322,17 @@ function draw() {
 
 function eventEntry(row) {
   const label = row.label.split(",")[0] + (row.count > 1 ? ` ×${row.count}` : "");
-  const button = element("button", { type: "button", className: row.kind },
+  const button = element(
+    "button",
+    { type: "button", className: row.kind },
     element("span", { className: "time", textContent: clock(row.start_s) }),
     element("span", { textContent: row.kind }),
-    element("span", { className: "label", textContent: ["speech", "text"].includes(row.kind) ? `“${row.label}”` : label }),
-    element("span", { className: "score", textContent: row.score.toFixed(2) }));
+    element("span", {
+      className: "label",
+      textContent: ["speech", "text"].includes(row.kind) ? `“${row.label}”` : label,
+    }),
+    element("span", { className: "score", textContent: row.score.toFixed(2) }),
+  );
   button.dataset.key = row.row;
   button.addEventListener("click", () => play(row.start_s, row.end_s));
   return element("li", {}, button);
@@ -291,12 +348,21 @@ function drawTrack(rows) {
   const total = now.duration || 1;
   $("track").setAttribute("viewBox", `0 0 ${total} ${KINDS.length}`);
   const head = svg("line", { id: "head", x1: 0, x2: 0, y1: 0, y2: KINDS.length });
-  $("track").replaceChildren(...rows.map((row) => {
-    const width = Math.max(row.end_s - row.start_s, total / 300);
-    const mark = svg("rect", { x: row.start_s, y: KINDS.indexOf(row.kind) + 0.12, width, height: 0.76, class: row.kind });
-    mark.append(Object.assign(svg("title", {}), { textContent: `${clock(row.start_s)} ${row.label}` }));
-    return mark;
-  }), head);
+  $("track").replaceChildren(
+    ...rows.map((row) => {
+      const width = Math.max(row.end_s - row.start_s, total / 300);
+      const mark = svg("rect", {
+        x: row.start_s,
+        y: KINDS.indexOf(row.kind) + 0.12,
+        width,
+        height: 0.76,
+        class: row.kind,
+      });
+      mark.append(Object.assign(svg("title", {}), { textContent: `${clock(row.start_s)} ${row.label}` }));
+      return mark;
+    }),
+    head,
+  );
   playhead(now.at ?? 0);
 }
 
@@ -314,25 +380,33 @@ $("track").addEventListener("click", (event) => {
 
 function drawLegend(rows) {
   const present = KINDS.filter((kind) => rows.some((row) => row.kind === kind));
-  refill($("legend"), present.map((kind) => {
-    const button = element("button", { type: "button", className: kind, textContent: kind });
-    button.dataset.key = kind;
-    button.setAttribute("aria-pressed", String(!now.hidden.has(kind)));
-    button.addEventListener("click", () => {
-      if (!now.hidden.delete(kind)) now.hidden.add(kind);
-      draw();
-    });
-    return element("li", {}, button);
-  }));
+  refill(
+    $("legend"),
+    present.map((kind) => {
+      const button = element("button", { type: "button", className: kind, textContent: kind });
+      button.dataset.key = kind;
+      button.setAttribute("aria-pressed", String(!now.hidden.has(kind)));
+      button.addEventListener("click", () => {
+        if (!now.hidden.delete(kind)) now.hidden.add(kind);
+        draw();
+      });
+      return element("li", {}, button);
+    }),
+  );
 }
 
-// --- asking ------------------------------------------------------------------------------------------------------
+// --- asking ---
 
 $("ask").addEventListener("submit", async (event) => {
   event.preventDefault();
   const question = $("question").value.trim();
   if (!question || !now.chosen?.video) return;
-  const entry = element("li", { className: "waiting" }, element("p", { className: "asked", textContent: question }), element("p", { textContent: "…" }));
+  const entry = element(
+    "li",
+    { className: "waiting" },
+    element("p", { className: "asked", textContent: question }),
+    element("p", { textContent: "…" }),
+  );
   $("answers").append(entry);
   $("question").value = "";
   try {
@@ -345,7 +419,12 @@ $("ask").addEventListener("submit", async (event) => {
       return element("li", {}, chip);
     });
     if (chips.length) entry.append(element("ul", { className: "chips evidence" }, ...chips));
-    entry.append(element("p", { className: "dim", textContent: `${Math.round(answer.latency_ms)} ms, ${answer.calls.join(", ")}` }));
+    entry.append(
+      element("p", {
+        className: "dim",
+        textContent: `${Math.round(answer.latency_ms)} ms, ${answer.calls.join(", ")}`,
+      }),
+    );
   } catch (error) {
     entry.classList.add("failed");
     entry.lastChild.textContent = error.message;
@@ -354,7 +433,7 @@ $("ask").addEventListener("submit", async (event) => {
   }
 });
 
-// --- starting, stopping, measuring -------------------------------------------------------------------------------
+// --- starting, stopping, measuring ---
 
 $("watch").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -364,7 +443,10 @@ $("watch").addEventListener("submit", async (event) => {
   note.className = "dim";
   note.textContent = "Opening…";
   try {
-    const session = await call("/v1/sessions", { method: "POST", body: { source: $("source").value.trim(), fps: Number($("fps").value) } });
+    const session = await call("/v1/sessions", {
+      method: "POST",
+      body: { source: $("source").value.trim(), fps: Number($("fps").value) },
+    });
     note.textContent = "";
     choose({ video: null, session, name: session.label ?? session.source });
     refreshSoon();
@@ -388,12 +470,24 @@ async function refreshStages() {
   $("stages").hidden = !stages.length;
   if (!stages.length) return;
   const most = Math.max(...stages.map(([, times]) => times.p95_ms));
-  $("totals").textContent = `${stats.frames} frames of ${clock(stats.media_s)} of video, ${Math.round(stats.rss_mb)} MB`;
-  $("stages").tBodies[0].replaceChildren(...stages.map(([name, times]) => element("tr", {},
-    element("td", { textContent: name }),
-    element("td", { textContent: `${times.p50_ms.toFixed(1)} ms` }),
-    element("td", { textContent: `${times.p95_ms.toFixed(1)} ms` }),
-    element("td", {}, element("meter", { max: most || 1, value: times.p95_ms, ariaLabel: `${name}, 95 %` })))));
+  $("totals").textContent =
+    `${stats.frames} frames of ${clock(stats.media_s)} of video, ${Math.round(stats.rss_mb)} MB`;
+  $("stages").tBodies[0].replaceChildren(
+    ...stages.map(([name, times]) =>
+      element(
+        "tr",
+        {},
+        element("td", { textContent: name }),
+        element("td", { textContent: `${times.p50_ms.toFixed(1)} ms` }),
+        element("td", { textContent: `${times.p95_ms.toFixed(1)} ms` }),
+        element(
+          "td",
+          {},
+          element("meter", { max: most || 1, value: times.p95_ms, ariaLabel: `${name}, 95 %` }),
+        ),
+      ),
+    ),
+  );
 }
 
 let refreshing = 0;
@@ -421,13 +515,17 @@ async function listSources() {
   const names = [...sources.map((s) => s.source), ...(sample ? ["sample"] : [])];
   $("sources").replaceChildren(...names.map((value) => element("option", { value })));
   $("source").placeholder = names[0] ?? (live ? "rtsp://…" : "");
-  if (!names.length && !live) $("watch-note").textContent = "No folder is open to this page: edgevid serve --root FOLDER";
+  if (!names.length && !live)
+    $("watch-note").textContent = "No folder is open to this page: edgevid serve --root FOLDER";
 }
 
 $("theme").addEventListener("click", () => {
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   const shown = document.documentElement.dataset.theme ?? (dark ? "dark" : "light");
-  localStorage.setItem("theme", (document.documentElement.dataset.theme = shown === "dark" ? "light" : "dark"));
+  localStorage.setItem(
+    "theme",
+    (document.documentElement.dataset.theme = shown === "dark" ? "light" : "dark"),
+  );
 });
 
 function begin() {
