@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from edgevid.app.server.errors import HttpError
 from edgevid.app.server.preview import encode_jpeg
 from edgevid.app.server.requests import seconds_in_query, service_of, video_of
+from edgevid.core.errors import EdgevidError
 from edgevid.media.source import open_source
 
 _FRAME_SIDE = 960
@@ -55,6 +56,10 @@ def _path(request: Request) -> Path:
 
 
 def _frame_at(path: Path, t_s: float) -> bytes | None:
-    with open_source(path) as source:
-        found = next(source.frames(fps=1.0, start_s=t_s, max_side=_FRAME_SIDE), None)
-        return encode_jpeg(found.image) if found is not None else None
+    try:
+        with open_source(path) as source:
+            found = next(source.frames(fps=1.0, start_s=t_s, max_side=_FRAME_SIDE), None)
+            return encode_jpeg(found.image) if found is not None else None
+    except EdgevidError as error:
+        error.message = error.message.replace(str(path), path.name)
+        raise

@@ -87,7 +87,7 @@ def connection_class(limits: HttpLimits) -> type[H11Protocol]:
 
 
 class Listener(uvicorn.Server):
-    """Serves until SIGINT or SIGTERM (or ``handle_exit``), then closes event streams and drains the rest.
+    """Serves until SIGINT or SIGTERM, then closes event streams and drains the rest.
 
     Args:
         on_ready: called with the port once connections are accepted.
@@ -142,8 +142,11 @@ class Listener(uvicorn.Server):
         last_resort = threading.Timer(self._service.limits.shutdown_s, _leave, [sig])
         last_resort.daemon = True
         last_resort.start()
-        self._service.stop()
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.stop()  # not in the signal handler, which may have interrupted who holds a lock
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

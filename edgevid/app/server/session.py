@@ -92,9 +92,11 @@ class ServedSession:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end; what was seen stays in memory."""
-        self._stopping.set()
-        self._opened.close()
+        """Ask the thread to end, without waiting; what was seen stays in memory."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            closing = threading.Thread(target=self._opened.close, name=f"edgevid-{self.id}-end", daemon=True)
+            closing.start()  # a live source may take a second
 
     def join(self, timeout_s: float) -> bool:
         """Whether the thread has ended within ``timeout_s``."""

@@ -239,7 +239,7 @@ function play(start_s, end_s) {
   playhead(start_s);
   if (now.cannotPlay) return still(start_s);
   const player = $("player");
-  now.until = Math.max(end_s, start_s + GLIMPSE_S);
+  now.until = end_s - start_s < 0.5 ? start_s + GLIMPSE_S : end_s;
   player.currentTime = start_s;
   player.play().catch(() => {}); // a browser may want a click first; the picture stands at the right time
 }
