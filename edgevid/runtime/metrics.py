@@ -10,7 +10,7 @@ _KEPT = 1024  # newest times per figure; enough for a p99, bounded for streams o
 
 
 class Samples:
-    """The newest durations of one kind. Not thread-safe: its owner holds a lock, or is one thread."""
+    """The newest durations of one kind. One thread at a time may ``add``; any may read."""
 
     def __init__(self) -> None:
         self._ns: array[int] = array("q")

@@ -87,10 +87,8 @@ class ProcessBody:
         while kind == _ITEM:
             try:
                 yield value
-            except GeneratorExit:  # the rest is not wanted: let the child stop, and leave the pipe empty
-                self._pipe.send(("cancel", None))
-                while self._reply()[0] == _ITEM:
-                    pass
+            except GeneratorExit:  # the rest is not wanted
+                self._cancel()
                 raise
             kind, value = self._reply()
         if kind == _ERROR:
@@ -98,6 +96,15 @@ class ProcessBody:
             error = ProcessCrashError(line)
             error.add_note(trace)
             raise error
+
+    def _cancel(self) -> None:
+        """Let the child stop its answer, and leave the pipe empty; or no child, which the next call finds."""
+        try:
+            self._pipe.send(("cancel", None))
+            while self._reply()[0] == _ITEM:
+                pass
+        except Exception:
+            self.kill()
 
     def _reply(self) -> tuple[str, Any]:
         if not self._pipe.poll(None if self._timeout_s == math.inf else self._timeout_s):

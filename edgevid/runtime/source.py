@@ -37,6 +37,7 @@ class SourceRun:
         self._interrupt = interrupt
         self._iterator: Iterator[Any] | None = None
         self._ending = False
+        self._first_ns: int | None = None
         self._read = self._restarts = 0
         self._busy_ns = 0
         self._times = Samples()
@@ -49,10 +50,11 @@ class SourceRun:
 
     def read(self, life: Life) -> None:
         """Pass items on until there are no more."""
-        first_ns = now_ns()
         while not self._ending and (item := self._next()) is not _END:
             born_ns = now_ns()
-            pts_ns = getattr(item, "pts_ns", born_ns - first_ns)
+            if self._first_ns is None:
+                self._first_ns = born_ns
+            pts_ns = getattr(item, "pts_ns", born_ns - self._first_ns)
             generation = self._services.generations.of(self.name)
             message = Message(item, pts_ns, self._read, self.name, generation, born_ns)
             self._read += 1

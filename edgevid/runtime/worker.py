@@ -49,7 +49,9 @@ class Worker:
         self._failed = failed
         self._ended = ended
         self._done = threading.Event()
+        self._lock = threading.Lock()
         self._life = Life()
+        self._thread: threading.Thread | None = None
 
     @property
     def name(self) -> str:
@@ -72,7 +74,7 @@ class Worker:
         """Give the thread up (see ``Life.abandon``) and kill its processes; what it still does is dropped."""
         if not self._life.abandon(doing):
             return False
-        if self._thread.native_id is not None:
+        if self._thread is not None and self._thread.native_id is not None:
             priority.demote(self._thread.native_id)
         for body in list(self._life.bodies.values()):
             if isinstance(body, ProcessBody):
@@ -88,7 +90,7 @@ class Worker:
         """Wait for the end; False when it has not come in time."""
         if not self._done.wait(timeout_s):
             return False
-        if not self._life.abandoned and self._thread is not threading.current_thread():
+        if self._thread not in (None, threading.current_thread()) and not self._life.abandoned:
             self._thread.join()
         return True
 
@@ -112,9 +114,11 @@ class Worker:
                 self._end()
 
     def _end(self) -> None:
-        if not self._done.is_set():
+        with self._lock:
+            if self._done.is_set():
+                return
             self._done.set()
-            self._ended()
+        self._ended()
 
     def _work(self, run: StageRun, life: Life) -> None:
         assert self._inlet is not None

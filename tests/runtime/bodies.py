@@ -57,6 +57,11 @@ def count_up(n: int) -> Iterator[int]:
         time.sleep(0.1)
 
 
+def thrice_then_hang(n: int) -> Iterator[int]:
+    yield from (n, n, n)
+    time.sleep(600)
+
+
 def unpicklable(n: int) -> object:
     return lambda: n
 

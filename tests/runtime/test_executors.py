@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
 from edgevid.runtime import Pipeline, StageFailedError
 from edgevid.runtime.stage import EXECUTORS, Executor
-from tests.runtime.bodies import Poisoned, ProcessId, Total, broken_make, count_up, double, unpicklable
+from tests.runtime.bodies import (
+    Poisoned,
+    ProcessId,
+    Total,
+    broken_make,
+    count_up,
+    double,
+    thrice_then_hang,
+    unpicklable,
+)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -81,7 +91,7 @@ def test_a_process_that_hangs_is_killed_and_replaced() -> None:
 def test_a_process_stops_an_endless_answer_when_cancelled() -> None:
     sent = threading.Event()
 
-    def numbers() -> object:
+    def numbers() -> Iterator[int]:
         yield 100
         sent.wait(30)
         yield 200
@@ -95,6 +105,28 @@ def test_a_process_stops_an_endless_answer_when_cancelled() -> None:
         pipeline.cancel()
         sent.set()
         assert out.get(30).payload == 200  # type: ignore[union-attr]
+        pipeline.stop()
+
+
+def test_a_process_that_does_not_stop_when_cancelled_is_killed() -> None:
+    sent = threading.Event()
+
+    def numbers() -> Iterator[int]:
+        yield 1
+        sent.wait(30)
+        yield from (2, 3)  # 2 finds the process killed
+
+    with Pipeline() as pipeline:
+        source = pipeline.source("numbers", numbers())
+        stage = pipeline.stage("hangs", thrice_then_hang, after=source, executor="process", hang_s=0.5)
+        out = pipeline.output("out", after=stage, capacity=1)
+        pipeline.start()
+        while pipeline.metrics().channel("out").depth == 0:
+            time.sleep(0.01)
+        pipeline.cancel()
+        sent.set()
+        assert out.get(30).payload == 3  # type: ignore[union-attr]
+        assert pipeline.metrics().stage("hangs").restarts == 1
         pipeline.stop()
 
 

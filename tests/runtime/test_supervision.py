@@ -57,6 +57,18 @@ def test_a_sync_stage_that_hangs_costs_its_thread_but_not_the_stage_before_it() 
     assert (found.stage("before").failed, found.stage("before").abandoned) == (0, 0)
 
 
+def test_the_clock_of_a_source_goes_on_when_its_thread_is_replaced() -> None:
+    with Pipeline() as pipeline:
+        source = pipeline.source("n", [1, -3, 2])
+        stage = pipeline.stage(
+            "hangs", make=partial(Poisoned, 5.0), after=source, executor="sync", hang_s=0.2
+        )
+        out = pipeline.output("out", after=stage)
+        pipeline.start()
+        first, second = out
+    assert second.pts_ns - first.pts_ns >= 200_000_000
+
+
 def test_making_may_take_longer_than_a_run() -> None:
     def slowly() -> Poisoned:
         time.sleep(0.5)
