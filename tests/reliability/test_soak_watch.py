@@ -12,6 +12,7 @@ import pytest
 
 from edgevid.core.nouns import NS_PER_S, AudioChunk, Frame, Kind
 from edgevid.media.info import SourceInfo
+from edgevid.media.passage import ReadStats
 from edgevid.memory.erasing import Retention
 from edgevid.memory.memory import Memory
 from edgevid.models.store import ModelStore
@@ -27,6 +28,7 @@ class LoopSource:
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
+        self.stats = ReadStats()
         self.info = SourceInfo(
             uri="loop",
             kind="video",
