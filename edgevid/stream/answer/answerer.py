@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgevid.core.nouns import Answer
 from edgevid.memory.memory import Memory
-from edgevid.stream.answer import counting, doing, hearing, intent, language, order, seeing
+from edgevid.stream.answer import counting, doing, hearing, intent, language, order, scenes, seeing
 from edgevid.stream.answer.closest import closest
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.labels import load_vocabulary
@@ -131,9 +131,9 @@ class Answerer:
             case "summary":
                 return hearing.summary(watched)
             case "cuts":
-                return seeing.cuts(query, watched)
+                return scenes.cuts(query, watched)
             case "length":
-                return seeing.length(query, watched)
+                return scenes.length(query, watched)
             case "how_long":
                 return seeing.how_long(query, watched, vocabulary)
             case "how_many":

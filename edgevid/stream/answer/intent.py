@@ -143,13 +143,7 @@ def _classify(text: str, question: str, base: Query) -> Query:
     if patterns.IS_THERE.match(text) and _first_is_sound(base):
         return replace(base, intent="heard")
     if _is_said(text, base):
-        if patterns.WHO_SPEAKS.search(text):
-            return replace(base, intent="cannot", attribute="who someone is")
-        if patterns.VOICES.search(text):
-            return replace(base, intent="cannot", attribute="whose voices these are or how many")
-        if re.search(r"\blanguage\b|\baccent\b", text):
-            return replace(base, intent="cannot", attribute="the language spoken")
-        return replace(base, intent="said", phrase=phrase or phrases.spoken_phrase(text))
+        return _about_speech(text, base, phrase)
     if re.search(r"\b(written|writing|read|reads|printed)\b", text):
         return replace(base, intent="written", phrase=phrase)
     if patterns.WHO_IS_THERE.search(text):
@@ -174,6 +168,21 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(base, intent="nobody")
     if (said_of := patterns.PREDICATE.match(text)) and said_of.group(1) in base.unknown:
         return replace(base, intent="cannot", attribute=f"whether something is {said_of.group(1)}")
+    return _about_the_picture(text, base, phrase)
+
+
+def _about_speech(text: str, base: Query, phrase: str | None) -> Query:
+    if patterns.WHO_SPEAKS.search(text):
+        return replace(base, intent="cannot", attribute="who someone is")
+    if patterns.VOICES.search(text):
+        return replace(base, intent="cannot", attribute="whose voices these are or how many")
+    if re.search(r"\blanguage\b|\baccent\b", text):
+        return replace(base, intent="cannot", attribute="the language spoken")
+    return replace(base, intent="said", phrase=phrase or phrases.spoken_phrase(text))
+
+
+def _about_the_picture(text: str, base: Query, phrase: str | None) -> Query:
+    """What is left is about things seen; "he" and "they" are people."""
     visual = _visual_intent(text, base)
     if phrase and visual in ("presence", "when", "how_many", "unknown"):
         return replace(base, intent="said", phrase=phrase)

@@ -6,27 +6,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edgevid.core.nouns import NS_PER_S, Evidence, Kind, TimeSpan
+from edgevid.core.nouns import NS_PER_S, Evidence, Kind
 from edgevid.memory.memory import Row
-from edgevid.stream.answer import lookup, patterns, phrasing
+from edgevid.stream.answer import lookup, patterns, phrasing, scenes
 from edgevid.stream.answer.intent import Order, Query
 from edgevid.stream.answer.lookup import Match
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.answer.watched import Watched
 
-_THAN = re.compile(
-    r"\b(?P<side>longer|shorter|more|less) than (?P<n>a|one|\d+(?:\.\d+)?) (?P<unit>min\w*|s|sec\w*)\b"
-)
 _EDGE_NS = NS_PER_S  # nearer to an end of the video nothing is said to come or go
 _LISTED = 6  # things named in one answer
 _SEX_OR_AGE = frozenset(
     "man woman guy girl boy lady gentleman kid child baby adult toddler teenager male female dude bloke chap"
     " gal".split()
 )
-_NTH_SHOT = re.compile(r"\b(first|second|third|fourth|fifth|sixth|last) (?:scene|shot)\b")
 _SPECIES = re.compile(r"\b(?:species|breed|exactly|(?:what|which) (?:kind|type|sort|race)s? of)\b")
-_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 _PLACE = frozenset("on in at under behind near beside by against inside onto below above from".split())
 _DOES = re.compile(
     r"\b(riding|rides?|holding|holds?|carrying|carries|using|uses?|doing|driving|drives?|hands?|got)\b"
@@ -153,7 +148,7 @@ def _nth_span(query: Query, match: Match) -> tuple[Evidence | None, Reply]:
 
 def _nth_time(query: Query) -> str:
     n = query.ordinal or 1
-    return "for the last time" if n < 0 else f"for the {_ORDINALS[n - 1]} time"
+    return "for the last time" if n < 0 else f"for the {scenes.ORDINALS[n - 1]} time"
 
 
 def _edge_of(query: Query, match: Match) -> Reply:
@@ -170,7 +165,7 @@ def _edge_of(query: Query, match: Match) -> Reply:
 def how_long(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     """How long is SUBJECT there, in all or the n-th or longest time?"""
     if not query.subject:
-        return undetectable(query, vocabulary) if query.unknown else length(query, watched)
+        return undetectable(query, vocabulary) if query.unknown else scenes.length(query, watched)
     match = find(query, watched)
     if match is None:
         return absent(query.subject[0], watched)
@@ -228,58 +223,6 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
         f"{_short(name)} ({phrasing.interval(e)})" for (name, _), e in zip(found, first_spans, strict=False)
     ]
     return Reply(f"{capital(phrasing.conjunction(parts))}.", tuple(first_spans), "which")
-
-
-def length(query: Query, watched: Watched) -> Reply:
-    """How long is the video, or is it longer or shorter than that?"""
-    whole = Evidence(TimeSpan(0, watched.duration_ns), ())
-    holds = ""
-    if match := _THAN.search(query.text):
-        number = 1.0 if match["n"] in ("a", "one", "1") else float(match["n"])
-        limit_ns = number * NS_PER_S * (60 if match["unit"].startswith("min") else 1)
-        longer = match["side"] in ("longer", "more")
-        fits = watched.duration_ns > limit_ns if longer else watched.duration_ns < limit_ns
-        holds = "Yes: " if fits else "No: "
-    text = f"{holds}{'t' if holds else 'T'}he video is {phrasing.seconds(watched.duration_ns)} long."
-    return Reply(text, (whole,), "length")
-
-
-def cuts(query: Query, watched: Watched) -> Reply:
-    """How many scenes, and when do they change?"""
-    if not watched.watched_for("cut"):
-        return Reply("I did not watch for cuts.", (), "cuts")
-    found = [Evidence(row.observation.span, (row.id,)) for row in watched.of("cut")]
-    scenes = phrasing.plural("scene", len(found) + 1)
-    if not found:
-        text = "No cut was detected" + (f": {scenes}." if query.wants != "presence" else ".")
-        return Reply(text, (), "cuts")
-    cuts_named = phrasing.plural("cut", len(found))
-    order = {"first": found[:1], "last": found[-1:]}.get(query.order or "")
-    times = phrasing.conjunction([phrasing.clock(e.span.start_ns) for e in (order or found)[:8]])
-    if query.wants == "when" and (shot := _shot_edge(query, found)) is not None:
-        return shot
-    if query.wants == "when" and order:
-        return Reply(f"The {query.order} cut is at {times}.", tuple(order), "cuts")
-    asks_cuts = any(word in query.words for word in ("cut", "edit", "transition", "change"))
-    head = f"{cuts_named}, so {scenes}" if asks_cuts else f"{scenes}, {cuts_named}"
-    yes = "Yes: " if query.wants == "presence" else ""
-    return Reply(
-        f"{yes}{head}; cut at {times}{' and later' if len(found) > 8 else ''}.", tuple(found[:8]), "cuts"
-    )
-
-
-def _shot_edge(query: Query, found: Sequence[Evidence]) -> Reply | None:
-    """When the n-th scene begins or ends: at the cut before or after it."""
-    match = _NTH_SHOT.search(query.text)
-    if match is None:
-        return None
-    ends = re.search(r"\b(?:ends?|stops?)\b", query.text) is not None
-    at = (len(found) if match[1] == "last" else _ORDINALS.index(match[1])) - (0 if ends else 1)
-    if not 0 <= at < len(found):
-        return None
-    does = "ends" if ends else "begins"
-    text = f"The {match[1]} scene {does} at {phrasing.clock(found[at].span.start_ns)}."
-    return Reply(text, (found[at],), "cuts")
 
 
 def absent(term: Term, watched: Watched) -> Reply:
