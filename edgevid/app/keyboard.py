@@ -54,7 +54,10 @@ class Keyboard:
         while not self._stop.is_set():
             if not select.select([self._fd], [], [], 0.1)[0]:
                 continue
-            data = os.read(self._fd, 1024)
+            try:
+                data = os.read(self._fd, 1024)
+            except OSError:
+                data = b""
             if not data:  # the terminal is gone
                 self._left()
                 return
