@@ -104,22 +104,36 @@ class Attempt:
     def _receive(self, feed: Feed) -> None:
         from av.audio.frame import AudioFrame
 
-        self._intake.restart(None if feed.pacer is None else feed.pacer.anchor_ns - feed.pacer.start_ns)
-        ahead_ns = NS_PER_S if feed.pacer is not None else 0  # paced: a stamp may be after its packet's turn
+        self._intake.restart()
+        held: list[tuple[VideoFrame | AudioFrame, int]] = []
         for packet, arrived_ns in self._settled(feed):
             if self._left:
                 return
             for frame in self._decode(packet):
-                stamp_ns = to_ns(frame.pts, frame.time_base)
-                if stamp_ns is not None:
-                    stamp_ns -= feed.base_ns
-                deliver = self._intake.sound if isinstance(frame, AudioFrame) else self._intake.picture
-                deliver(frame, stamp_ns, arrived_ns + ahead_ns)  # type: ignore[arg-type]
+                held.append((frame, arrived_ns))
                 if self.info is None and not (isinstance(frame, AudioFrame) and feed.video is not None):
                     self._get_ready(feed, None if isinstance(frame, AudioFrame) else frame)
+                    self._wait_for_reader(feed, packet)
             overdue = self.info is None and arrived_ns - self.started_ns > self._patience_ns
             if overdue and feed.video is not None and feed.video.codec_context.width > 0:
                 self._get_ready(feed, None)
+            if self.info is not None:
+                for frame, came_ns in held:
+                    self._deliver(feed, frame, came_ns)
+                held.clear()
+
+    def _deliver(self, feed: Feed, frame: VideoFrame | AudioFrame, arrived_ns: int) -> None:
+        from av.audio.frame import AudioFrame
+
+        stamp_ns = to_ns(frame.pts, frame.time_base)
+        if stamp_ns is not None:
+            stamp_ns -= feed.base_ns
+        if feed.pacer is not None:  # a stamp may be after its packet's turn, which says nothing here
+            arrived_ns = time.monotonic_ns() + (0 if stamp_ns is None else NS_PER_S)
+        if isinstance(frame, AudioFrame):
+            self._intake.sound(frame, stamp_ns, arrived_ns)
+        else:
+            self._intake.picture(frame, stamp_ns, arrived_ns)
 
     def _settled(self, feed: Feed) -> Iterator[tuple[Packet[Stream], int]]:
         """Packets in order, each seen by the clock.
@@ -161,6 +175,17 @@ class Attempt:
         with self._changed:
             self.info = info
             self._changed.notify_all()
+
+    def _wait_for_reader(self, feed: Feed, packet: Packet[Stream]) -> None:
+        """What can wait does, so that its reader misses nothing; ``packet`` is stamped anew then."""
+        if feed.pacer is None:
+            return
+        self._intake.wait_for_reader()
+        feed.pacer.begin()
+        self._intake.restart(feed.pacer.epoch_ns)
+        stamp_ns = feed.stamp(packet)
+        if stamp_ns is not None:
+            self._intake.observe(packet.stream_index, stamp_ns, feed.pacer.wait(stamp_ns))
 
     def _verdict(self, feed: Feed) -> EdgevidError | None:
         """What is wrong with a connection that came to its end."""

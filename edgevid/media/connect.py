@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +68,7 @@ def _connect_file(
             raise UsageError(
                 f"{uri.text}: cannot start in the middle of this file", fix="start at 0 or convert it to mp4"
             ) from error
-    feed.pacer = Pacer(closing, time.monotonic_ns(), start_ns)
+    feed.pacer = Pacer(closing, start_ns)
     return feed
 
 
@@ -82,20 +81,30 @@ def _connect_pipe(uri: Uri, limits: MediaLimits, threads: int, closing: threadin
         reader = _record(uri, closing)
         options = {
             "format": "s16le",
-            "container_options": {"sample_rate": str(_SOUND_RATE), "ch_layout": "mono"},
+            "container_options": {
+                "sample_rate": str(_SOUND_RATE),
+                "ch_layout": "mono",
+                "analyzeduration": str(_PROBE_US),
+            },
         }
     else:
         reader = PipeReader(open_pipe(uri.target), closing)
+    if not reader.begins():
+        reader.close()
+        raise _explain_silence(uri, reader.complaint)
     try:
         container = av.open(
             reader, options=decoder_options(limits), metadata_errors="replace", buffer_size=4096, **options
         )
     except (FFmpegError, OSError, ValueError) as error:
         reader.close()
-        raise _explain_pipe(uri, reader, error) from None
+        raise BadInputError(
+            f"{uri.text}: what comes is not a video or sound that can be read as a stream",
+            fix="write MPEG-TS, Matroska, or mp4 with its index in front (faststart)",
+        ) from error
     feed = Feed.of(uri.text, container, limits=limits, threads=threads, release=reader.close)
     if uri.kind == "pipe":
-        feed.pacer = Pacer(closing, time.monotonic_ns(), catches_up=False)
+        feed.pacer = Pacer(closing, catches_up=False)
     return feed
 
 
@@ -110,19 +119,14 @@ def _record(uri: Uri, closing: threading.Event) -> PipeReader:
     return start_recorder(["parec", "--raw", *form, *device], closing)
 
 
-def _explain_pipe(uri: Uri, reader: PipeReader, error: Exception) -> BadInputError:
-    said = reader.complaint
+def _explain_silence(uri: Uri, said: str) -> BadInputError:
+    """Why a pipe ended before anything came; ``said``: the last words of the recorder."""
     if uri.kind == "pulse":
         return BadInputError(
             f"{uri.text}: no sound from this source{': ' if said else ''}{said}",
             fix="`pactl list short sources` lists what there is; is the sound server running?",
         )
-    if reader.bytes_read == 0:
-        return BadInputError(f"{uri.text}: nothing came", fix="write a video into it, such as MPEG-TS or mkv")
-    return BadInputError(
-        f"{uri.text}: what comes is not a video or sound that can be read as a stream",
-        fix="write MPEG-TS, Matroska, or mp4 with its index in front (faststart)",
-    )
+    return BadInputError(f"{uri.text}: nothing came", fix="write a video into it, such as MPEG-TS or mkv")
 
 
 def _open_rtsp(uri: Uri, limits: MediaLimits) -> InputContainer:

@@ -6,7 +6,8 @@ that this build of FFmpeg has, with AAC or Opus sound. Another encoder is used o
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,9 @@ _ENCODERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "mov": (("libopenh264", "mpeg4"), ("aac",)),
     "matroska": (_FREE_VIDEO, ("libopus", "aac")),
     "webm": (("libvpx-vp9",), ("libopus",)),
+    "rtsp": (("libopenh264", "libvpx", "mpeg4"), ("aac", "libopus")),
+    "rtp_mpegts": (("libopenh264", "mpeg4"), ("aac",)),
+    "hls": (("libopenh264", "mpeg4"), ("aac",)),
 }
 _CONTAINER_OF = {
     ".mp4": "mp4",
@@ -80,9 +84,7 @@ class VideoWriter:
         metadata: dict[str, str] | None = None,
     ) -> None:
         self._path = Path(path)
-        container = _CONTAINER_OF.get(self._path.suffix.lower())
-        if container is None:
-            raise UsageError(f"{path}: cannot be written as video", fix="use " + ", ".join(_CONTAINER_OF))
+        container = self._container_of(str(path))
         if not (1 <= width <= 16384 and 1 <= height <= 16384 and 0.01 <= fps <= 1000):
             raise UsageError(
                 f"cannot write {width}x{height} at {fps:g} pictures/s", fix="use sizes up to 16384"
@@ -107,13 +109,11 @@ class VideoWriter:
         from av.video.reformatter import VideoReformatter
 
         self._scaler = VideoReformatter()
-        # The index in front lets a browser play the file while it loads.
-        options = {"movflags": "faststart"} if self._format in ("mp4", "mov") else {}
         with ExitStack() as stack:
-            part = stack.enter_context(written_whole(self._path))
+            target = stack.enter_context(self._destination())
             try:
                 self._container = stack.enter_context(
-                    av.open(str(part), "w", format=self._format, options=options)
+                    av.open(target, "w", format=self._format, container_options=self._muxer_options())
                 )
                 self._container.metadata.update(self._metadata)
                 self._video = self._add_video()
@@ -183,6 +183,23 @@ class VideoWriter:
         frame.time_base = Fraction(1, self._sample_rate)
         self._samples += samples.size
         self._mux(self._audio, frame)
+
+    def _container_of(self, path: str) -> str:
+        """FFmpeg's name of the container."""
+        container = _CONTAINER_OF.get(Path(path).suffix.lower())
+        if container is None:
+            raise UsageError(f"{path}: cannot be written as video", fix="use " + ", ".join(_CONTAINER_OF))
+        return container
+
+    @contextmanager
+    def _destination(self) -> Iterator[str]:
+        """What FFmpeg opens."""
+        with written_whole(self._path) as part:
+            yield str(part)
+
+    def _muxer_options(self) -> dict[str, str]:
+        # The index in front lets a browser play the file while it loads.
+        return {"movflags": "faststart"} if self._format in ("mp4", "mov") else {}
 
     def _add_video(self) -> VideoStream:
         options = _OPTIONS.get(self._codec, {})

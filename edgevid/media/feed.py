@@ -31,14 +31,24 @@ class Pacer:
 
     Args:
         closing: ends every wait.
-        anchor_ns: monotonic time at which source time ``start_ns`` is due.
+        start_ns: source time to begin with.
         catches_up: whether what is late passes at once (a file) or moves the anchor (a pipe that paused).
+        anchor_ns: monotonic time at which ``start_ns`` is due.
     """
 
     closing: threading.Event
-    anchor_ns: int
     start_ns: int = 0
     catches_up: bool = True
+    anchor_ns: int = field(default_factory=time.monotonic_ns)
+
+    def begin(self) -> None:
+        """``start_ns`` is due now."""
+        self.anchor_ns = time.monotonic_ns()
+
+    @property
+    def epoch_ns(self) -> int:
+        """Monotonic time at which source time 0 is, or would have been, due."""
+        return self.anchor_ns - self.start_ns
 
     def wait(self, time_ns: int) -> int:
         """Wait until source time ``time_ns`` is due; returns when that was, on the monotonic clock."""

@@ -35,6 +35,7 @@ class Intake:
         self.clock = LiveClock(self.stats)
         self._all_stats = stats
         self._lock = threading.Lock()
+        self._wanted = threading.Event()
         self._mailbox: Mailbox | None = None
         self._plan: ReadPlan | None = None
         self._sound: _SoundTrack | None = None
@@ -52,6 +53,7 @@ class Intake:
             self._sound = _SoundTrack(plan, self._all_stats) if plan.audio else None
             if self._ended:
                 self._mailbox.end(self._error)
+            self._wanted.set()
             return self._mailbox
 
     def detach(self) -> None:
@@ -61,7 +63,11 @@ class Intake:
                 self._mailbox.close()
             self._mailbox = None
 
-    def restart(self, epoch_ns: int | None) -> None:
+    def wait_for_reader(self) -> None:
+        """Return once somebody reads, or the end has come."""
+        self._wanted.wait()
+
+    def restart(self, epoch_ns: int | None = None) -> None:
         """A new connection begins; ``epoch_ns``: monotonic time of its source time 0, if it says."""
         with self._lock:
             self.clock.restart()
@@ -108,6 +114,7 @@ class Intake:
                 for chunk in self._sound.flush():
                     self._mailbox.put_sound(replace(chunk, wall_ns=self.clock.wall_ns(chunk.pts_ns)))
             self._ended, self._error = True, error
+            self._wanted.set()
             if self._mailbox is not None:
                 self._mailbox.end(error)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_SOUND_S = 30.0
 WAKE_S = 0.25
+_ROUNDING_S = 1e-6
 _TOLERANCE_NS = 500_000
 
 
@@ -85,7 +86,7 @@ class Mailbox:
             self._sound.append(chunk)
             self._stats.sound_s += _seconds(chunk)
             self._sound_s += _seconds(chunk)
-            while self._sound_s > MAX_SOUND_S and len(self._sound) > 1:
+            while self._sound_s > MAX_SOUND_S + _ROUNDING_S and len(self._sound) > 1:
                 oldest = _seconds(self._sound.popleft())
                 self._sound_s -= oldest
                 self._stats.sound_dropped_s += oldest

@@ -13,6 +13,7 @@ from edgevid.core.errors import BadInputError, UsageError
 
 _LOOK_S = 0.2
 _END_S = 0.5
+_AHEAD_BYTES = 4096
 
 
 class PipeReader:
@@ -30,20 +31,26 @@ class PipeReader:
         self._fd = fd
         self._closing = closing
         self._recorder = recorder
-        self.bytes_read = 0
+        self._ahead = b""
         self.complaint = ""
         """The last line the recorder wrote, known once closed."""
 
+    def begins(self) -> bool:
+        """Wait for the first bytes, which the next ``read`` gives; False when there are none."""
+        self._ahead = self.read(_AHEAD_BYTES)
+        return bool(self._ahead)
+
     def read(self, size: int) -> bytes:
         """At least one byte and at most ``size``; b"" at the end."""
+        if self._ahead:
+            data, self._ahead = self._ahead[:size], self._ahead[size:]
+            return data
         while not self._closing.is_set():
             if select.select([self._fd], [], [], _LOOK_S)[0]:
                 try:
-                    data = os.read(self._fd, size)
+                    return os.read(self._fd, size)
                 except BlockingIOError:
                     continue
-                self.bytes_read += len(data)
-                return data
         return b""
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -61,9 +62,9 @@ def reading(url: str) -> Iterator[tuple[Source, Reading]]:
     assert live is not None
     assert live.received == live.delivered + live.dropped + live.skipped
     pts = [pts for _, pts, _ in reader.frames]
-    assert all(b > a for a, b in zip(pts, pts[1:]))
+    assert all(b > a for a, b in pairwise(pts))
     starts = [chunk.pts_ns for chunk in reader.chunks]
-    assert all(b > a for a, b in zip(starts, starts[1:]))
+    assert all(b > a for a, b in pairwise(starts))
 
 
 def _kill_and_restart(server: Any, times: int) -> list[float]:
