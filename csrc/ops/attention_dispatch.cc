@@ -85,7 +85,7 @@ int64_t result_floats(const AttentionArgs& a) {
 
 size_t scratch_bytes(const AttentionArgs& a) {
   const int64_t floats = rows_of(a) * (a.head_dim + kTileTokens);
-  const int64_t elements = int64_t{kTileTokens} * (a.head_dim + a.v_stride);
+  const int64_t elements = int64_t{kGatherStride} * a.head_dim + int64_t{kTileTokens} * a.v_stride;
   return static_cast<size_t>(floats * 4 + elements * (a.f32 ? 4 : 2 + 4));
 }
 

@@ -10,6 +10,8 @@ namespace ev::ops {
 constexpr int64_t kPanelRows = 16;   // weight rows side by side in a vector's lanes
 constexpr int64_t kBlockWidth = 32;  // weights and activations that share a scale
 constexpr int kTileTokens = 64;
+constexpr int kGatherStride =
+    kTileTokens + 16;  // of a tile's keys when copied together in steps of 16 tokens
 
 enum class WeightKind : int32_t {
   kF32,

@@ -104,16 +104,32 @@ template <class T>
 struct Scratch {
   float* queries;  // [rows, head_dim], scaled
   float* scores;   // [rows, 64], later the weights
-  T* keys;         // [head_dim, 64]
+  T* keys;         // [head_dim, kGatherStride]
   T* values;       // [64, v_stride]
   float* wide;     // keys and values again
   Scratch(void* memory, const AttentionArgs& a)
       : queries(static_cast<float*>(memory)),
         scores(queries + row_count(a) * a.head_dim),
         keys(reinterpret_cast<T*>(scores + row_count(a) * kTileTokens)),
-        values(keys + int64_t{a.head_dim} * kTileTokens),
+        values(keys + int64_t{a.head_dim} * kGatherStride),
         wide(reinterpret_cast<float*>(values + int64_t{kTileTokens} * a.v_stride)) {}
 };
+
+// Pieces are short and many, so they are copied in whole vectors where the page allows; what that writes past
+// a piece the next one overwrites.
+template <class T>
+void gather_keys(const AttentionArgs& a, const T* keys, int first, int count, T* to) {
+  const int vectors = (count + 15) / 16;
+  if (first + 16 * vectors > a.page_size) {
+    for (int d = 0; d < a.head_dim; ++d)
+      std::memcpy(to + d * kGatherStride, keys + int64_t{d} * a.page_size,
+                  static_cast<size_t>(count) * sizeof(T));
+    return;
+  }
+  for (int d = 0; d < a.head_dim; ++d)
+    for (int v = 0; v < vectors; ++v)
+      std::memcpy(to + d * kGatherStride + 16 * v, keys + int64_t{d} * a.page_size + 16 * v, 16 * sizeof(T));
+}
 
 // A tile that lies in one page is read where it is (slots past its tokens hold anything and are never used);
 // pieces of several pages are copied together first.
@@ -131,13 +147,11 @@ KvTile<T> locate_tile(const AttentionArgs& a, int64_t tile, const Scratch<T>& sc
     return {keys_of(*piece), a.page_size, values_of(*piece)};
   for (; piece != end; ++piece) {
     const auto count = static_cast<size_t>(piece->count);
-    for (int d = 0; d < a.head_dim; ++d)
-      std::memcpy(scratch.keys + d * kTileTokens + piece->at, keys_of(*piece) + int64_t{d} * a.page_size,
-                  count * sizeof(T));
+    gather_keys(a, keys_of(*piece), piece->first, piece->count, scratch.keys + piece->at);
     std::memcpy(scratch.values + int64_t{piece->at} * a.v_stride, values_of(*piece),
                 count * static_cast<size_t>(a.v_stride) * sizeof(T));
   }
-  return {scratch.keys, kTileTokens, scratch.values};
+  return {scratch.keys, kGatherStride, scratch.values};
 }
 
 // The tile in f32, for more rows than one pass of multiply_rows takes: converted once instead of by each
