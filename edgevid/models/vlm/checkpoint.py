@@ -72,18 +72,15 @@ class Checkpoint:
         return settings + self._shards()
 
     @cached_property
-    def preprocessor(self) -> dict[str, Any]:
-        """The settings of the image processor; ``preprocessor_where`` names their file."""
+    def preprocessor(self) -> Fields:
+        """The settings of the image processor."""
         path = self.folder / "preprocessor_config.json"
         if path.is_file():
-            return read_json(path)
+            return Fields(read_json(path), str(path))
         nested = self.folder / "processor_config.json"
         if not nested.is_file():
             self._require("preprocessor_config.json")
-        table = read_json(nested).get("image_processor")
-        if not isinstance(table, dict):
-            raise BadModelError(f"{nested}: image_processor is missing, and there is no {path.name}")
-        return table
+        return Fields(read_json(nested), str(nested)).table("image_processor")
 
     @cached_property
     def chat_template(self) -> str | None:

@@ -60,8 +60,7 @@ def convert_checkpoint(folder: Path, cache: Path) -> VlmFiles:
 
     def build(target: Path) -> None:
         tower, weights = tower_of(checkpoint)
-        where = str(folder / "preprocessor_config.json")
-        recipe = FrameRecipe.of_config(checkpoint.preprocessor, where=where, side=tower.side)
+        recipe = FrameRecipe.of_config(checkpoint.preprocessor, side=tower.side)
         write_text_gguf(target / "text.gguf", checkpoint)
         _write_vision_part(target, checkpoint.family, tower, weights, recipe)
 

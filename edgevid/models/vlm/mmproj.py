@@ -12,7 +12,16 @@ from edgevid.models.native import native_errors, native_library
 from edgevid.models.vlm.fields import Fields
 from edgevid.models.vlm.preprocess import FrameRecipe
 from edgevid.models.vlm.prompt import Family
-from edgevid.models.vlm.tower import Activation, Floats, Tower, bounded, check_tower
+from edgevid.models.vlm.tower import (
+    MAX_LAYERS,
+    MAX_SIDE,
+    MAX_WIDTH,
+    Activation,
+    Floats,
+    Tower,
+    bounded,
+    check_tower,
+)
 
 if TYPE_CHECKING:
     from gguf import ReaderTensor
@@ -44,7 +53,6 @@ _BLOCK = {
     "up": "ffn_up",
     "down": "ffn_down",
 }
-_MAX_SIDE, _MAX_LAYERS, _MAX_WIDTH = 4096, 128, 1 << 16
 
 
 class MmprojFile:
@@ -107,12 +115,12 @@ class MmprojFile:
         if kind not in _FAMILIES:
             raise fields.bad("clip.projector_type", f"is {kind[:40]}; known are {', '.join(_FAMILIES)}")
         family = _FAMILIES[kind]
-        layers = bounded(fields, "clip.vision.block_count", None, _MAX_LAYERS)
+        layers = bounded(fields, "clip.vision.block_count", None, MAX_LAYERS)
         is_clip = "class" in self
         tower = Tower(
-            side=bounded(fields, "clip.vision.image_size", None, _MAX_SIDE),
-            patch=bounded(fields, "clip.vision.patch_size", None, _MAX_SIDE),
-            heads=bounded(fields, "clip.vision.attention.head_count", None, _MAX_WIDTH),
+            side=bounded(fields, "clip.vision.image_size", None, MAX_SIDE),
+            patch=bounded(fields, "clip.vision.patch_size", None, MAX_SIDE),
+            heads=bounded(fields, "clip.vision.attention.head_count", None, MAX_WIDTH),
             eps=fields.number("clip.vision.attention.layer_norm_epsilon"),
             activation=_activation(fields),
             class_token=is_clip,
@@ -137,7 +145,7 @@ class MmprojFile:
         }
         if self.family == "llava":
             return FrameRecipe(side=side, filter="bicubic", fit="stretch", pad=True, **looks)
-        edge = bounded(fields, "clip.vision.preproc_image_size", side, _MAX_SIDE)
+        edge = bounded(fields, "clip.vision.preproc_image_size", side, MAX_SIDE)
         return FrameRecipe(side=side, filter="lanczos", fit="longest_then_stretch", edge=edge, **looks)
 
 

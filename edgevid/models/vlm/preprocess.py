@@ -47,13 +47,12 @@ class FrameRecipe:
     std: tuple[float, float, float] = _IMAGENET
 
     @classmethod
-    def of_config(cls, config: Mapping[str, Any], *, where: str, side: int) -> FrameRecipe:
+    def of_config(cls, fields: Fields, *, side: int) -> FrameRecipe:
         """From the fields of a preprocessor_config.json, for a tower of ``side`` pixels.
 
         Raises:
             BadModelError: the file asks for something else than these steps; the message names it.
         """
-        fields = Fields(config, where)
         for step in ("do_resize", "do_rescale", "do_normalize"):
             if not fields.flag(step, True):
                 raise fields.bad(step, "must be true")

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgevid.core.errors import BadModelError
+from edgevid.core.nouns import NS_PER_S
 from edgevid.models.llm import LanguageModel
 
-NS_PER_S = 1_000_000_000
 Family = Literal["idefics3", "llava"]
 Style = Literal["utterances", "chatml", "llama3", "vicuna"]
 

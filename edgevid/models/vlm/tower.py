@@ -27,7 +27,7 @@ _ACTIVATIONS: dict[str, Activation] = {
     "gelu_fast": "gelu_tanh",
     "quick_gelu": "quick_gelu",
 }
-_MAX_SIDE, _MAX_LAYERS, _MAX_WIDTH = 4096, 128, 1 << 16
+MAX_SIDE, MAX_LAYERS, MAX_WIDTH = 4096, 128, 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +116,14 @@ def tower_of(checkpoint: Checkpoint) -> tuple[Tower, CheckpointTower]:
         raise vision.bad("model_type", f"is {kind[:40]}; known are {', '.join(sorted(_DEFAULTS))}")
     default = _DEFAULTS[kind]
     is_clip = kind == "clip_vision_model"
-    layers = bounded(vision, "num_hidden_layers", 12, _MAX_LAYERS)
+    layers = bounded(vision, "num_hidden_layers", 12, MAX_LAYERS)
     strategy = config.text("vision_feature_select_strategy", "default")
     if strategy not in ("default", "full"):
         raise config.bad("vision_feature_select_strategy", f"is {strategy[:40]}, not default or full")
     tower = Tower(
-        side=bounded(vision, "image_size", default.side, _MAX_SIDE),
-        patch=bounded(vision, "patch_size", default.patch, _MAX_SIDE),
-        heads=bounded(vision, "num_attention_heads", default.heads, _MAX_WIDTH),
+        side=bounded(vision, "image_size", default.side, MAX_SIDE),
+        patch=bounded(vision, "patch_size", default.patch, MAX_SIDE),
+        heads=bounded(vision, "num_attention_heads", default.heads, MAX_WIDTH),
         eps=vision.number("layer_norm_eps", 1e-5 if is_clip else 1e-6),
         activation=_activation(vision, "hidden_act", "quick_gelu" if is_clip else "gelu_pytorch_tanh"),
         class_token=is_clip,

@@ -1,9 +1,9 @@
 """A GGUF pair sees what the checkpoint it came from sees, and what llama.cpp sees.
 
 Measured against llama.cpp (llama-cpp-python 0.3.36): at most 1.8e-3 in rows of size 5.5; it rounds
-activations of the tower to float16 and takes its GELU from a table. Its CLIP towers are left out: that version
-puts the class token behind the patches and then drops the first patch in its place; transformers' order is
-followed here.
+activations of the tower to float16 and takes its GELU from a table. Its CLIP towers are left out: that
+version puts the class token behind the patches and then drops the first patch in its place; transformers'
+order is followed here.
 """
 
 from __future__ import annotations

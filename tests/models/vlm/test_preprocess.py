@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgevid.core.errors import BadModelError
+from edgevid.models.vlm.fields import Fields
 from edgevid.models.vlm.preprocess import FrameRecipe
 
 SIZES = [(54, 96), (96, 54), (180, 320), (111, 83), (64, 64), (160, 213), (175, 52), (1, 40)]
@@ -49,7 +50,7 @@ def test_pixels_are_those_of_transformers(case: str) -> None:
     module, name = kind.split(".")
     package = f"transformers.models.{module}.image_processing_pil_{module}"
     processor = getattr(pytest.importorskip(package), f"{name}ImageProcessorPil")(**options)
-    recipe = FrameRecipe.of_config(json.loads(processor.to_json_string()), where="x", side=side)
+    recipe = FrameRecipe.of_config(Fields(json.loads(processor.to_json_string()), "x"), side=side)
     whole = {"do_image_splitting": False} if "max_image_size" in options else {}
     rng = np.random.default_rng(0)
     for height, width in SIZES:
@@ -68,8 +69,8 @@ def test_a_model_trained_on_video_says_how_large_its_frames_were() -> None:
         "max_image_size": {"longest_edge": 512},
         "video_sampling": {"fps": 1, "max_frames": 64, "video_size": {"longest_edge": 512}},
     }
-    assert FrameRecipe.of_config(config, where="x", side=512).edge == 512
-    assert FrameRecipe.of_config({**config, "video_sampling": None}, where="x", side=512).edge == 2048
+    assert FrameRecipe.of_config(Fields(config, "x"), side=512).edge == 512
+    assert FrameRecipe.of_config(Fields({**config, "video_sampling": None}, "x"), side=512).edge == 2048
 
 
 @pytest.mark.parametrize(
@@ -87,4 +88,4 @@ def test_a_model_trained_on_video_says_how_large_its_frames_were() -> None:
 def test_what_is_not_understood_is_named(changes: dict[str, Any], said: str) -> None:
     config = {"image_processor_type": "SiglipImageProcessor", "size": {"height": 48, "width": 48}}
     with pytest.raises(BadModelError, match=said):
-        FrameRecipe.of_config({**config, **changes}, where="x", side=48)
+        FrameRecipe.of_config(Fields({**config, **changes}, "x"), side=48)
