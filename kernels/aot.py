@@ -83,7 +83,7 @@ def compile_build(build: Build, target: int) -> dict[str, Any]:
 def write_target(out: Path, target: int, shape: Shape, only: Iterable[str] = ()) -> list[dict[str, Any]]:
     """Compile everything for one target into ``out/sm_CC``; returns the manifest's entries."""
     out.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".sm_", dir=out))
+    staging = Path(tempfile.mkdtemp(prefix=f".sm_{target}_", dir=out))
     try:
         chosen = builds(shape, only)
         entries = []
@@ -160,6 +160,8 @@ def run_targets(out: Path, targets: Sequence[int], arguments: Sequence[str]) -> 
         command += ["--out", str(out), "--targets", str(target), "--here", *arguments]
         if (status := subprocess.run(command, env=environment, check=False).returncode) != 0:
             failed.append(f"sm_{target} (status {status})")
+            for staging in out.glob(f".sm_{target}_*"):  # of a process that was aborted
+                shutil.rmtree(staging, ignore_errors=True)
     if failed:
         raise EdgevidError(f"not compiled: {', '.join(failed)}", fix=f"known to work: {TARGETS}")
 

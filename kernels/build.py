@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -37,7 +37,7 @@ class Build:
     types: dict[str, str]
     constants: dict[str, Any]
     grid: tuple[str, str, str]
-    warps: int = field(default=4)
+    warps: int = 4
 
 
 def ceil_div(a: int, b: int) -> int:

@@ -142,6 +142,7 @@ class CudaDevice:
             self.record.append(partial(self._again, op, arguments, keep))
 
     def _again(self, op: str, arguments: Sequence[Any], keep: Sequence[Buffer]) -> None:
+        """A recorded launch; holding ``keep`` is all that is done with it."""
         self.call(op, *arguments)
 
     def call(self, op: str, *arguments: Any) -> None:

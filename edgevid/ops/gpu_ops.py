@@ -174,6 +174,8 @@ class GpuCache:
         self._pages.append(_f32(k), _f32(v), listed)
 
     def attend(self, q: Floats, extents: list[list[Extent]], scale: float) -> Floats:
+        if len(extents) not in (1, self._heads):
+            raise ValueError("there is one list of extents for all KV heads or one for each")
         lists = [self._slots(e) for e in extents]
         self._check_rows(q, min(map(len, lists)))
         if len({len(listed) for listed in lists}) == 1:

@@ -122,11 +122,14 @@ def refuse(name: str, *, backend: str) -> None:
         "leaves": lambda: cache.append(row, row, [Extent(0, 16, 1)]),
         "differ in number": lambda: cache.append(row, row, [Extent(0, 0, 2)]),
         "fewer tokens": lambda: cache.attend(row, [[Extent(0, 0, 0)]], scale=1.0),
+        "one for each": lambda: cache.attend(row, [[Extent(0, 0, 1)]] * 3, scale=1.0),
         "permutation": lambda: cache.seal([Extent(0, 0, 1)], np.array([1], np.int32), [Extent(1, 0, 1)]),
     }[name]()
 
 
-@pytest.mark.parametrize("name", ["leaves", "differ in number", "fewer tokens", "permutation"])
+@pytest.mark.parametrize(
+    "name", ["leaves", "differ in number", "fewer tokens", "one for each", "permutation"]
+)
 def test_wrong_arguments_are_refused(on_gpu: Call, name: str) -> None:
     with pytest.raises(ValueError, match=name):
         on_gpu(refuse, name)
