@@ -93,7 +93,7 @@ class Browser:
         return self.text("#answers > li:last-child")
 
     def hosts(self) -> set[str]:
-        """Every host that anything was asked of since the browser began."""
+        """Every host that anything was asked of since the test began."""
         messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         urls = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
         return {urlsplit(url).netloc for url in urls if url.startswith(("http", "ws", "ftp"))}
@@ -103,8 +103,8 @@ class Browser:
         return [e["message"] for e in self.driver.get_log("browser") if e["level"] in ("SEVERE", "WARNING")]
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
     options = webdriver.ChromeOptions()
     options.binary_location = _CHROMIUM
     for argument in (
@@ -119,9 +119,19 @@ def browser() -> Iterator[Browser]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(_DRIVER))
     try:
-        yield Browser(driver)
+        yield driver
     finally:
         driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: Any) -> Browser:
+    """A browser that remembers nothing of earlier tests."""
+    chromium.get("about:blank")
+    chromium.delete_all_cookies()
+    for log in ("browser", "performance"):
+        chromium.get_log(log)
+    return Browser(chromium)
 
 
 @pytest.fixture(scope="module")
