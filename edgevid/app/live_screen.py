@@ -17,6 +17,7 @@ from edgevid.stream.events import Event
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
 
     from edgevid.stream.alerts import Alert
     from edgevid.stream.session import StreamSession
@@ -93,21 +94,31 @@ class LiveScreen(TextScreen):
         from rich.text import Text
 
         height = (options.height or console.height) - len(self._sessions) - 4
-        answers = list(self._answers)[-max(3, height // 3) :]
+        width = options.max_width
+        answers = [row for line in self._answers for row in Text.from_markup(line).wrap(console, width)]
+        answers = answers[-max(3, height // 3) :]
         events = list(self._events)[-max(1, height - len(answers)) :]
         for session in self._sessions:
-            yield Text.from_markup(status_line(session.stats()), overflow="ellipsis")
-        yield Text("─" * options.max_width, style="dim")
-        for line in [*events, *[""] * (height - len(events) - len(answers))]:
-            yield Text.from_markup(line, overflow="ellipsis")
-        yield Text("─" * options.max_width, style="dim")
-        for line in answers:
-            yield Text.from_markup(line)
+            yield _one_line(status_line(session.stats()))
+        yield Text("─" * width, style="dim")
+        for event in [*events, *[""] * (height - len(events) - len(answers))]:
+            yield _one_line(event)
+        yield Text("─" * width, style="dim")
+        yield from answers
         yield Text.from_markup(f"[bold]ask>[/] {escape(self._keyboard.typed)}█")
 
 
+def _one_line(markup: str) -> Text:
+    """Cut at the edge of the screen, so that what is below stays in sight."""
+    from rich.text import Text
+
+    text = Text.from_markup(markup, emoji=False, overflow="ellipsis")
+    text.no_wrap = True
+    return text
+
+
 def status_line(stats: dict[str, Any]) -> str:
-    """``door  1.9 frames/s, 0:31 watched, frame age 120 ms, queues eye 1, 12 dropped, 310 MB``."""
+    """``door  1.9 frames/s, 31 s watched, frame age 120 ms, 12 dropped, 310 MB, queues eye 1 ear 0``."""
     from rich.markup import escape
 
     age = stats["stages"].get("age", {"p50_ms": 0.0})["p50_ms"]
@@ -115,8 +126,7 @@ def status_line(stats: dict[str, Any]) -> str:
     if age:
         shown.append(f"frame age {age:.0f} ms")
     channels = stats["channels"]
-    shown.append("queues " + " ".join(f"{name} {c['depth']}/{c['capacity']}" for name, c in channels.items()))
     shown.append(f"{sum(c['dropped'] for c in channels.values())} dropped")
-    return (
-        f"[bold]{escape(stats.get('source') or 'watching')}[/]  {', '.join(shown)}, {stats['rss_mb']:.0f} MB"
-    )
+    shown.append(f"{stats['rss_mb']:.0f} MB")
+    shown.append("queues " + " ".join(f"{name} {c['depth']}" for name, c in channels.items()))
+    return f"[bold]{escape(stats.get('source') or 'watching')}[/]  {', '.join(shown)}"
