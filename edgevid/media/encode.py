@@ -35,7 +35,7 @@ _ENCODERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "webm": (("libvpx-vp9",), ("libopus",)),
     "rtsp": (("libopenh264", "libvpx", "mpeg4"), ("aac", "libopus")),
     "rtp_mpegts": (("libopenh264", "mpeg4"), ("aac",)),
-    "hls": (("libopenh264", "mpeg4"), ("aac",)),
+    "hls": (("libopenh264", "libvpx-vp9", "mpeg4"), ("aac",)),
 }
 _CONTAINER_OF = {
     ".mp4": "mp4",

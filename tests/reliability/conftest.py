@@ -15,7 +15,7 @@ _SERVER = Path(__file__).with_name("rtsp_server.py")
 _PYTHON = "/usr/bin/python3"
 _PACKAGES = (
     "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good "
-    "gstreamer1.0-plugins-ugly gstreamer1.0-libav"
+    "gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav"
 )
 _ELEMENTS = "videotestsrc x264enc rtph264pay audiotestsrc avenc_aac rtpmp4gpay opusenc rtpopuspay"
 _CHECK = f"""
@@ -31,12 +31,12 @@ raise SystemExit(", ".join(missing) or 0)
 class RtspServer:
     """One server process at a fixed port; ``start`` after ``kill`` brings it back there."""
 
-    def __init__(self, *, user: str | None = None) -> None:
+    def __init__(self, *, user: str | None = None, record: Path | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"rtsp://127.0.0.1:{self.port}"
-        self._options = ["--user", user] if user else []
+        self._options = (["--user", user] if user else []) + (["--record", str(record)] if record else [])
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
@@ -77,8 +77,8 @@ def make_rtsp_server(_gstreamer: None) -> Iterator[Callable[..., RtspServer]]:
     """Start a server; options as of ``RtspServer``."""
     servers: list[RtspServer] = []
 
-    def make(*, user: str | None = None) -> RtspServer:
-        servers.append(RtspServer(user=user))
+    def make(*, user: str | None = None, record: Path | None = None) -> RtspServer:
+        servers.append(RtspServer(user=user, record=record))
         servers[-1].start()
         return servers[-1]
 

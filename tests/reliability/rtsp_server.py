@@ -1,7 +1,9 @@
 """A real RTSP server for tests: GStreamer's, run by the system's Python in a process of its own.
 
-python3 rtsp_server.py PORT [--user NAME:PASSWORD] serves rtsp://127.0.0.1:PORT/cam (H.264, a ball that
-moves, and AAC), /mute (pictures only) and /sound (Opus only) and prints "up" once it listens.
+python3 rtsp_server.py PORT [--user NAME:PASSWORD] [--record FILE.webm]
+
+serves rtsp://127.0.0.1:PORT/cam (H.264, a ball that moves, and AAC), /mute (pictures only), /sound (Opus)
+and prints "up" once it listens. VP8 that is sent to /in is written to FILE.
 
 Debian: apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-{base,good,bad,ugly}
 gstreamer1.0-libav
@@ -24,11 +26,17 @@ SOUND = "audiotestsrc is-live=true freq=440 ! audio/x-raw,rate=48000,channels=1 
 AAC = SOUND + "avenc_aac ! rtpmp4gpay name=pay{} pt=97"
 OPUS = SOUND + "opusenc ! rtpopuspay name=pay0 pt=97"
 
+RECORDER = (
+    "( rtpvp8depay name=depay0 ! webmmux streamable=true ! "
+    "filesink sync=false async=false buffer-mode=unbuffered location={} )"
+)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("port")
     parser.add_argument("--user")
+    parser.add_argument("--record")
     options = parser.parse_args()
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
@@ -49,6 +57,11 @@ def main() -> None:
             permissions.add_permission_for_role("viewer", "media.factory.construct", True)
             factory.set_permissions(permissions)
         mounts.add_factory(path, factory)
+    if options.record:
+        factory = GstRtspServer.RTSPMediaFactory()
+        factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
+        factory.set_launch(RECORDER.format(options.record))
+        mounts.add_factory("/in", factory)
     if options.user:
         token = GstRtspServer.RTSPToken()
         token.set_string("media.factory.role", "viewer")
