@@ -91,7 +91,7 @@ class Checkpoint:
         for name in ("chat_template.json", "processor_config.json", "tokenizer_config.json"):
             path = self.folder / name
             if path.is_file() and isinstance(text := read_json(path).get("chat_template"), str):
-                return text
+                return text.encode("utf-8", "replace").decode()  # JSON can spell what is no text
         return None
 
     def __contains__(self, name: str) -> bool:

@@ -2,9 +2,9 @@
 
 ::
 
-    <cache>/vlm/NAME-DIGEST/  text.gguf, vision.onnx, vision.data, vision.json   (text.gguf not for a GGUF
-    pair) <cache>/vlm/.lock         held by the one process that converts <cache>/vlm/.stamps.json  digests by
-    stat, so that gigabytes are not read again at every start
+    <cache>/vlm/NAME-DIGEST/  text.gguf (not for a GGUF pair), vision.onnx, vision.data, vision.json
+    <cache>/vlm/.lock         held by the one process that converts
+    <cache>/vlm/.stamps.json  digests by stat, so that gigabytes are not read again at every start
 
 A folder gets its name when everything in it is written and synced: it is whole or not there.
 """

@@ -135,4 +135,4 @@ def widened(stored: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """What ``raw`` gives, as float32; uint16 is taken for the bits of BF16."""
     if stored.dtype == np.uint16:
         return (stored.astype(np.uint32) << 16).view(np.float32)
-    return np.ascontiguousarray(stored, dtype=np.float32)
+    return np.asarray(stored, dtype=np.float32)

@@ -88,6 +88,9 @@ class TextShape:
             raise text.bad("use_sliding_window", "is not supported")
         default = _DEFAULTS[kind]
         hidden, heads = text.count("hidden_size", 4096), text.count("num_attention_heads", 32)
+        head_dim = text.count("head_dim", max(hidden // heads, 1))
+        if head_dim % 2:
+            raise text.bad("head_dim", f"is {head_dim}, an odd number")
         rope = text.table("rope_parameters" if "rope_parameters" in text else "rope_scaling", {})
         return cls(
             architecture=kind,
@@ -96,7 +99,7 @@ class TextShape:
             ff=text.count("intermediate_size", default.ff),
             heads=heads,
             kv_heads=text.count("num_key_value_heads", heads),
-            head_dim=text.count("head_dim", max(hidden // heads, 1)),
+            head_dim=head_dim,
             vocab=text.count("vocab_size", default.vocab),
             context=text.count("max_position_embeddings", default.context),
             eps=text.number("rms_norm_eps", 1e-6),

@@ -66,6 +66,10 @@ class TokenizerTable:
         sentence_piece = model.flag("byte_fallback", False)
         if sentence_piece:
             kinds = [_BYTE if _is_byte(n) and k == _NORMAL else k for n, k in zip(names, kinds)]
+        try:
+            "".join([*names, *(part for pair in merges for part in pair)]).encode()
+        except UnicodeEncodeError:
+            raise model.bad("vocab", "holds half of a surrogate pair, which is no text") from None
         special = _special(config, names, sentence_piece)
         if "unk" in special and sentence_piece:
             kinds[special["unk"]] = _UNKNOWN

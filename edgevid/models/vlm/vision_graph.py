@@ -81,7 +81,7 @@ class _Builder:
         self._tower = tower
         self._weights = weights
         self._scalars: set[str] = set()
-        self._width = weights.floats("patch.weight").shape[0]
+        self._width = self._outputs("patch.weight")
         if self._width % tower.heads:
             raise BadModelError(f"vision tower: {tower.heads} heads do not divide its width of {self._width}")
 
@@ -117,7 +117,8 @@ class _Builder:
         flat = self._reshape(patches, [self._width, tower.patches**2], "patches.flat")
         rows = graph.node("Transpose", [flat], "patches.rows", perm=[1, 0])
         if tower.class_token:
-            first = graph.weight("class", self._weights.floats("class").reshape(1, self._width))
+            whole = self._tensor("class", (self._width,))
+            first = self._reshape(whole, [1, self._width], "class.row")
             rows = graph.node("Concat", [first, rows], "tokens", axis=0)
         tokens = tower.patches**2 + int(tower.class_token)
         rows = graph.node("Add", [rows, self._tensor("position", (tokens, self._width))], "embedded")
@@ -156,20 +157,20 @@ class _Builder:
         rows = self._reshape(rows, [size, size, step * step * self._width], "shuffle.high")
         rows = self.graph.node("Transpose", [rows], "shuffle.back", perm=[1, 0, 2])
         rows = self._reshape(rows, [size * size, step * step * self._width], "shuffle.rows")
-        hidden = self._weights.floats("shuffle.weight").shape[0]
+        hidden = self._outputs("shuffle.weight")
         return self._linear("shuffle", rows, (hidden, step * step * self._width)), hidden
 
     def _projected(self, rows: str) -> tuple[str, int]:
-        hidden = self._weights.floats("mlp.0.weight").shape[0]
+        hidden = self._outputs("mlp.0.weight")
         rows = self._linear("mlp.0", rows, (hidden, self._width * len(self._tower.taken)))
         rows = self._activated(rows, self._tower.mlp_activation)
-        out = self._weights.floats("mlp.2.weight").shape[0]
+        out = self._outputs("mlp.2.weight")
         return self._linear("mlp.2", rows, (out, hidden)), out
 
     def _linear(self, name: str, rows: str, shape: tuple[int, int] | None = None) -> str:
         inputs = [rows, self._tensor(f"{name}.weight", shape)]
         if f"{name}.bias" in self._weights:
-            inputs.append(self._tensor(f"{name}.bias", None))
+            inputs.append(self._tensor(f"{name}.bias", (self._outputs(f"{name}.weight"),)))
         return self.graph.node("Gemm", inputs, f"{name}.value", transB=1)
 
     def _norm(self, name: str, rows: str) -> str:
@@ -208,6 +209,13 @@ class _Builder:
         if name not in self._scalars:
             self._scalars.add(self.graph.weight(name, np.float32(value)))
         return name
+
+    def _outputs(self, name: str) -> int:
+        """First dimension of a tensor."""
+        shape = self._weights.floats(name).shape
+        if not shape or not shape[0]:
+            raise BadModelError(f"vision tower: {name} is {list(shape)}, empty or a single number")
+        return int(shape[0])
 
     def _tensor(self, name: str, shape: tuple[int, ...] | None) -> str:
         value = self._weights.floats(name)

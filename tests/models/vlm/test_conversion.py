@@ -119,6 +119,7 @@ def test_a_missing_file_is_named(name: str, said: str, checkpoint: Any, tmp_path
             {"text_config__hidden_size": 128},
             r"embed_tokens\.weight is \[403, 64\] in the weights",
         ),
+        ("config.json", {"text_config__head_dim": 15}, "head_dim is 15, an odd number"),
         ("config.json", {"text_config__num_hidden_layers": 3}, r"hold no text\.layers\.2\."),
         ("config.json", {"text_config__num_hidden_layers": 1}, r"text\.layers\.1\..* has no place"),
         ("config.json", {"text_config__num_hidden_layers": 10**6}, "more than 1024"),
@@ -164,6 +165,38 @@ def test_weights_cut_short_are_named(checkpoint: Any, tmp_path: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     refused(folder, tmp_path, r"model\.safetensors: .* it is cut short")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "said"),
+    [
+        ("model.vision_model.embeddings.patch_embedding.weight", (), "empty or a single number"),
+        (
+            "model.vision_model.embeddings.patch_embedding.weight",
+            (48, 3, 8),
+            r"\[48, 3, 8\], not \[48, 3, 8, 8\]",
+        ),
+        ("model.vision_model.encoder.layers.1.mlp.fc1.bias", (5,), r"up\.bias is \[5\], not \[96\]"),
+        ("model.vision_model.encoder.layers.1.mlp.fc2.weight", (48, 95), "vision tower: "),
+        ("model.connector.modality_projection.proj.weight", (0, 192), "empty or a single number"),
+        ("model.text_model.norm.weight", (), r"norm\.weight is \[\] in the weights"),
+        (
+            "model.vision_model.extra.weight",
+            (1,),
+            r"vision\.extra\.weight is in the weights, but has no place",
+        ),
+    ],
+)
+def test_a_tensor_of_another_shape_is_named(
+    name: str, shape: tuple[int, ...], said: str, checkpoint: Any, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    folder = copied(checkpoint, tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    save_file({**tensors, name: torch.ones(shape)}, folder / "model.safetensors")
+    refused(folder, tmp_path, said)
 
 
 def test_a_tokenizer_without_the_family_s_marks_is_named(checkpoint: Any, tmp_path: Path) -> None:

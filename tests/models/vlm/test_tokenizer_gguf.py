@@ -72,6 +72,7 @@ def changed(folder: Path, **changes: Any) -> None:
             "has token 100000, but the embedding has 400 rows",
         ),
         ({"added_tokens": [5]}, "added_tokens: content is missing"),
+        ({"added_tokens": [{"id": 3, "content": "\ud800"}]}, "half of a surrogate pair"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "not the one of SmolLM2, Llama 3, Qwen2 or GPT-2"),
         ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [5, None]}}, "not the one of SmolLM2"),
         ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": 7}}, "pretokenizers is not a list"),
