@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edgevid.stream.stats import rss_mb
+from edgevid.stream.stats import BOUNDS_MS, rss_mb
 
 if TYPE_CHECKING:
     from edgevid.app.server.service import Service
+    from edgevid.app.server.session import ServedSession
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -132,19 +134,21 @@ class _Moment:
         yield frames
         yield events
         stats = {session.id: session.stats() for session in sessions}
-        yield from _stages(stats)
+        yield from _stages(sessions)
         yield from _channels(stats)
         yield from _live(stats)
 
 
-def _stages(stats: Mapping[str, dict[str, Any]]) -> Iterator[Metric]:
-    """Latencies of the stages of every session, as quantiles of their newest runs."""
-    names = ["session", "stage", "quantile"]
-    seconds = GaugeMetricFamily("edgevid_stage_seconds", "Time a stage takes", labels=names)
-    for session, line in stats.items():
-        for stage, times in line.get("stages", {}).items():
-            seconds.add_metric([session, stage, "0.5"], times["p50_ms"] / 1e3)
-            seconds.add_metric([session, stage, "0.95"], times["p95_ms"] / 1e3)
+def _stages(sessions: Sequence[ServedSession]) -> Iterator[Metric]:
+    """Latencies of the stages of every session, since its beginning."""
+    seconds = HistogramMetricFamily(
+        "edgevid_stage_seconds", "Time a stage takes", labels=["session", "stage"]
+    )
+    for session in sessions:
+        for stage, (counts, sum_s) in session.histograms().items():
+            ends = [*(str(bound / 1e3) for bound in BOUNDS_MS), "+Inf"]
+            buckets = list(zip(ends, accumulate(counts), strict=True))
+            seconds.add_metric([session.id, stage], buckets, sum_s)
     yield seconds
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgevid.models.store import ModelStore
     from edgevid.runtime import CpuBudget
 
+Histograms = dict[str, tuple[tuple[int, ...], float]]
 State = Literal["loading", "watching", "done", "stopped", "failed"]
 
 _log = logging.getLogger("edgevid.serve")
@@ -77,6 +78,7 @@ class ServedSession:
         self._beginning = threading.Lock()
         self._stopping = threading.Event()
         self._stats: dict[str, Any] = {}
+        self._histograms: Histograms = {}
         self._stream: StreamSession | None = None
         self._thread = threading.Thread(target=self._run, name=f"edgevid-{self.id}", daemon=True)
         self._options: dict[str, Any] = {}
@@ -108,6 +110,11 @@ class ServedSession:
         """The ``stats`` line of the session, empty until its models are loaded."""
         stream = self._stream
         return stream.stats() if stream is not None else self._stats
+
+    def histograms(self) -> Histograms:
+        """Run times of each stage; see ``StreamSession.stage_histograms``."""
+        stream = self._stream
+        return stream.stage_histograms() if stream is not None else self._histograms
 
     def to_json(self) -> dict[str, Any]:
         """``{"id", "state", "source", "video_id", ...}``."""
@@ -156,7 +163,8 @@ class ServedSession:
                     self.journal.append("event", event.to_json())
                 self._begin()
             finally:
-                self._stats, self._stream = stream.stats(), None
+                self._stats, self._histograms = stream.stats(), stream.stage_histograms()
+                self._stream = None
 
     def _see(self, frame: Frame, seen: Sequence[Observation]) -> None:
         self._begin()

@@ -159,7 +159,10 @@ def test_metrics_tell_of_sessions_stages_questions_and_answers(served: Served, w
     lines = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
     session = f'session="{watched["id"]}"'
     assert float(lines[f"edgevid_frames_total{{{session}}}"]) == watched["frames"]
-    assert float(lines[f'edgevid_stage_seconds{{quantile="0.95",{session},stage="cut"}}']) > 0
+    runs = float(lines[f'edgevid_stage_seconds_count{{{session},stage="cut"}}'])
+    assert runs >= watched["frames"]
+    assert float(lines[f'edgevid_stage_seconds_bucket{{le="+Inf",{session},stage="cut"}}']) == runs
+    assert float(lines[f'edgevid_stage_seconds_sum{{{session},stage="cut"}}']) > 0
     assert float(lines['edgevid_ask_seconds_count{by="timeline"}']) >= 1
     assert float(lines['edgevid_http_requests_total{route="ask",status="200"}']) >= 1
     assert float(lines["edgevid_rss_bytes"]) > 1e7
