@@ -176,6 +176,8 @@ class Receiver:
                     )
                     return
                 self._changed.wait(left_s)
+            if attempt.info is not None:  # it may have come and gone in one go
+                self._note_connected(attempt)
 
     def _note_connected(self, attempt: Attempt) -> None:
         stats = self._intake.stats

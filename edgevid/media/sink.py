@@ -87,7 +87,7 @@ class LiveSink:
         self._picture: tuple[npt.NDArray[np.uint8], int | None] | None = None
         self._sound: deque[npt.NDArray[np.float32]] = deque()
         self._ended = False
-        self._error: EdgevidError | None = None
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
 
     def __enter__(self) -> LiveSink:
@@ -138,11 +138,13 @@ class LiveSink:
                 while self._step(writer):
                     pass
         except (EdgevidError, OSError) as failure:
-            said = failure.message if isinstance(failure, UsageError) else "the connection was lost"
+            said = getattr(failure.__cause__, "strerror", None) or str(failure)
+            lost = NetworkError(
+                f"{self._name}: cannot be sent to: {redact(said)}", fix="check address and network"
+            )
             with self._changed:
-                self._error = NetworkError(
-                    f"{self._name}: cannot be sent to: {redact(said)}", fix="check address and network"
-                )
+                mistaken = isinstance(failure, UsageError) and failure.__cause__ is None
+                self._error = failure if mistaken else lost
         finally:
             with self._changed:
                 self.stats.dropped += self._picture is not None

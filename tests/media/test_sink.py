@@ -74,7 +74,7 @@ def test_an_address_where_nothing_listens(numbered: Numbered) -> None:
         probe.bind(("127.0.0.1", 0))
         url = f"rtsp://me:secret@127.0.0.1:{probe.getsockname()[1]}/out"
         with (
-            pytest.raises(NetworkError, match="cannot be sent") as caught,
+            pytest.raises(NetworkError, match="cannot be sent to: Connection refused") as caught,
             open_sink(url, width=160, height=96, fps=25) as sink,
         ):
             for number in range(100):
