@@ -6,7 +6,7 @@ EXTRAS ?= test
 JOBS   ?= $(shell nproc)
 BIN     = $(VENV)/bin
 
-.PHONY: demo test pytest ctest soak sanitize tsan fuzz lint format packs wheel clean help
+.PHONY: demo test pytest ctest soak longrun sanitize tsan fuzz lint format packs wheel clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,15 +54,20 @@ tsan: ## thread pool and decoder under ThreadSanitizer
 fuzz: ## fuzz every parser for FUZZ_SECONDS each (default 60)
 	@.ci/fuzz.sh $(or $(FUZZ_SECONDS),60)
 
+longrun: packs ## every bench in full, on an idle machine; about an hour; JSON in build/longrun
+	@mkdir -p build/longrun
+	@for name in answers runtime decoder streaming; do \
+	  echo "$$name"; $(BIN)/edgevid bench $$name --json > build/longrun/$$name.json || exit 1; done
+
 lint: ## ruff, mypy, clang-format
-	@$(BIN)/ruff check edgevid tests bench tools
-	@$(BIN)/ruff format --check edgevid tests bench tools
+	@$(BIN)/ruff check edgevid kernels tests bench tools examples
+	@$(BIN)/ruff format --check edgevid kernels tests bench tools examples
 	@$(BIN)/mypy
-	@git ls-files 'csrc/*.cc' 'csrc/*.h' | xargs $(BIN)/clang-format --dry-run --Werror
+	@git ls-files 'csrc/*.cc' 'csrc/*.h' 'csrc/*.cu' | xargs $(BIN)/clang-format --dry-run --Werror
 
 format: ## rewrite sources in the house style
-	@$(BIN)/ruff format edgevid tests bench tools
-	@git ls-files 'csrc/*.cc' 'csrc/*.h' | xargs $(BIN)/clang-format -i
+	@$(BIN)/ruff format edgevid kernels tests bench tools examples
+	@git ls-files 'csrc/*.cc' 'csrc/*.h' 'csrc/*.cu' | xargs $(BIN)/clang-format -i
 
 wheel: ## sdist and wheel, tried in a clean environment without the source tree
 	@tools/check_wheel.sh $(PYTHON)
