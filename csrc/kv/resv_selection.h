@@ -84,8 +84,8 @@ class ResvSelection final : public Selection {
   const KvCache* cache_ = nullptr;  // of the step
   std::vector<ops::Extent> everything_;
   ops::AttentionPlan dense_plan_, resident_plan_;
-  std::vector<int32_t>
-      counts_;  // tokens per column: the clusters of all segments, each segment padded to its stride
+  // Tokens of each column: the clusters of all segments, each segment padded to its stride.
+  std::vector<int32_t> counts_;
   std::vector<float> resident_max_, resident_sum_;  // [num_kv_heads, rows of the group]
   std::vector<Head> heads_;
   bool dense_ = true;
