@@ -68,7 +68,7 @@ class MmprojFile:
             from gguf import GGUFReader
         except ImportError:
             raise MissingPartError(
-                "reading an mmproj file needs the gguf package", fix="pip install 'gguf>=0.17'"
+                "reading an mmproj file needs the gguf package", fix="pip install 'edgevid[hf]'"
             ) from None
         if not path.is_file():
             raise BadModelError(f"{path}: no such mmproj file")

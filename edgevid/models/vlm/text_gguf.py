@@ -121,7 +121,7 @@ def write_text_gguf(path: Path, checkpoint: Checkpoint) -> None:
         from gguf import GGMLQuantizationType, GGUFWriter
     except ImportError:
         raise MissingPartError(
-            "converting a checkpoint needs the gguf package", fix="pip install 'gguf>=0.17'"
+            "converting a checkpoint needs the gguf package", fix="pip install 'edgevid[hf]'"
         ) from None
     shape = TextShape.of(checkpoint)
     tokenizer = TokenizerTable.of_folder(checkpoint.folder, rows=shape.vocab)
