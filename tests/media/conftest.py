@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -97,3 +99,17 @@ def _tone(seconds: float, *, hertz: float = 440.0, rate: int = 16000) -> npt.NDA
 def tone() -> Callable[..., npt.NDArray[np.float32]]:
     """A sine of half amplitude: ``tone(seconds, hertz=440, rate=16000)``."""
     return _tone
+
+
+@pytest.fixture(scope="session")
+def png_bomb() -> bytes:
+    """A sound PNG of 16000x16000 black pixels in 750 KB."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packer = zlib.compressobj(9)
+    row = bytes(16000 * 3 + 1)
+    data = b"".join(packer.compress(row) for _ in range(16000)) + packer.flush()
+    header = struct.pack(">IIBBBBB", 16000, 16000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")

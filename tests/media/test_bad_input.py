@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import struct
 import time
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,20 +130,6 @@ def test_names_that_look_like_ffmpeg_protocols(tmp_path: Path, make_clip: MakeCl
         path.write_bytes(clip.read_bytes())
         with open_source(path) as source:
             assert len(list(source.frames())) == 25
-
-
-@pytest.fixture(scope="module")
-def png_bomb() -> bytes:
-    """A sound PNG of 16000x16000 black pixels in 750 KB."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    packer = zlib.compressobj(9)
-    row = bytes(16000 * 3 + 1)
-    data = b"".join(packer.compress(row) for _ in range(16000)) + packer.flush()
-    header = struct.pack(">IIBBBBB", 16000, 16000, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def _peak_kib() -> int:
