@@ -18,7 +18,7 @@ from edgevid.bench.report import Row
 from edgevid.bench.streaming_nll import Piece, paired, score
 from edgevid.bench.streaming_rivals import METHODS, Ids, Loss, losses
 from edgevid.bench.streaming_speed import time_steps, time_torch
-from edgevid.bench.streaming_traces import ROWS, Floats, Trace, frame_rows, real_text, transcripts
+from edgevid.bench.streaming_traces import ROWS, Floats, Trace, frame_rows, real_text
 from edgevid.core.errors import MissingPartError
 from edgevid.core.kv_config import KVConfig, RetrievalConfig
 from edgevid.models.native_llm import NativeLanguageModel, NativeSequence
@@ -152,14 +152,13 @@ def _speed(
 
 
 def _likelihood(model: NativeLanguageModel, data: Path, frames: Floats, *, tokens: int) -> Iterator[Row]:
-    text = model.tokenize(real_text(data)[: 8 * tokens])[: tokens + 1]
+    text = model.tokenize(real_text(data)[: 16 * tokens])
     none = np.empty((0, model.config.hidden), np.float32)
-    spoken = model.tokenize(transcripts(data))
-    video = [
-        Piece(frames[first : first + 800], spoken[i * 200 : i * 200 + 200])
-        for i, first in enumerate(range(0, tokens - 1000, 800))
+    mixed = [
+        Piece(frames[600 * i : 600 * (i + 1)], text[tokens + 400 * i : tokens + 400 * (i + 1)])
+        for i in range(tokens // 1000)
     ]
-    for what, pieces in (("text", [Piece(none, text)]), ("transcript after frames", video)):
+    for what, pieces in (("text", [Piece(none, text[: tokens + 1])]), ("text between frames", mixed)):
         plain = score(model, pieces, None, step=_STEP)
         ours = score(model, pieces, SHIPPED, step=_STEP)
         bounds = [0, 1024, 2048, 4096, 8192]

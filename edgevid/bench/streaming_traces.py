@@ -61,14 +61,6 @@ def real_text(data: Path) -> str:
     return "\n\n".join(" ".join(body.split()) for body in bodies)
 
 
-def transcripts(data: Path) -> str:
-    """What is said in the audio books among the clips, sentence after sentence."""
-    files = sorted((data / "audio" / "librivox").glob("*.txt"))
-    if not files:
-        raise MissingPartError(f"there are no transcripts below {data}", fix="set EDGEVID_TEST_DATA")
-    return "\n".join(" ".join(path.read_text("utf-8", "replace").split()) for path in files)
-
-
 def _frames(data: Path) -> Iterator[Frame]:
     from edgevid.media.source import open_source
 
