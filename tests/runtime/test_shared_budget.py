@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +34,20 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def tasks() -> set[int]:
-    """Threads of this process, native ones too."""
-    return {int(task.name) for task in Path("/proc/self/task").iterdir()}
+def native_threads() -> set[int]:
+    """Threads of this process that Python does not know; its own need a moment until it does."""
+    time.sleep(0.2)
+    every = {int(task.name) for task in Path("/proc/self/task").iterdir()}
+    return every - {thread.native_id for thread in threading.enumerate()}
 
 
 class Network:
     """Opens a session as a stage should, and says how its threads are scheduled."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        before = tasks()
+        before = native_threads()
         self._session = onnx_session(path, threads=threads)
-        self._threads = tasks() - before
+        self._threads = native_threads() - before
 
     def __call__(self, n: int) -> list[tuple[int, int]]:
         self._session.run({"x": np.eye(64, dtype=np.float32)})
@@ -104,9 +107,9 @@ def test_the_native_pool_inherits_too() -> None:
 
     class Pool:
         def __init__(self) -> None:
-            before = tasks()
+            before = native_threads()
             self.cache = ops.KvCache(num_pages=1, page_size=16, num_kv_heads=1, head_dim=16, threads=3)
-            self.threads = tasks() - before
+            self.threads = native_threads() - before
 
         def __call__(self, n: int) -> list[int]:
             return [os.sched_getscheduler(thread) for thread in self.threads]
