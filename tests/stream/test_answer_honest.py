@@ -75,6 +75,7 @@ STREET: Rows = [
         ("Does he turn around?", r"^I cannot"),
         ("What is he doing?", r"^I cannot tell actions; what I see: Car"),
         ("What is her job?", r"^I cannot detect 'job'.*; what I see: Car"),
+        ("What is on the road?", r"^Car .*\. Which of these are on the road I cannot tell\.$"),
         ("What is he sitting on?", r"^A couch \(seen only faintly\), from 0:10 to 0:20"),
         ("What does she ride?", r"^A bicycle, from 0:30 to 0:40"),
         ("What is he eating?", r"^I cannot tell: nothing to eat was detected"),

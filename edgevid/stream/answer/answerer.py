@@ -98,6 +98,8 @@ class Answerer:
         if words is not None:
             text = f"{reply.text} {words.text}" if reply.via == "cannot" else words.text
             return Reply(text, words.evidence, f"{reply.via}+{words.via}")
+        if unasked and reply.evidence and (place := seeing.only_place(query)):
+            return Reply(f"{reply.text} Which of these are {place} I cannot tell.", reply.evidence, reply.via)
         if unasked and (near_said := self._said_near(query, watched)) is not None:
             return near_said
         if unasked and reply.evidence:

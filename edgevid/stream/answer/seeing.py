@@ -241,6 +241,14 @@ def absent(term: Term, watched: Watched) -> Reply:
     return Reply(f"No, {name} was {'' if name == 'no person' else 'not '}detected{note}.", (), "absent")
 
 
+def only_place(query: Query) -> str:
+    """The place asked about ("on the road") when nothing else in the question is unknown, else ""."""
+    if len(query.unknown) != 1:
+        return ""
+    place = re.search(rf"\b(?:{'|'.join(_PLACE)}) (?:the |an? )?{re.escape(query.unknown[0])}\b", query.text)
+    return place.group() if place else ""
+
+
 def undetectable(query: Query, vocabulary: Vocabulary) -> Reply:
     """No channel has a label for the subject: that is not the same as "not there"."""
     name = " ".join(query.unknown[:3])
