@@ -22,6 +22,7 @@ from edgevid.bench.runtime_hops import (
 )
 from edgevid.bench.runtime_mix import CORES, Hashing, Mix, run_pipeline, run_thread_pool, spin
 from edgevid.core.errors import MissingPartError
+from edgevid.runtime import Workload
 
 OVERHEAD_GOAL_PERCENT, HOP_GOAL_MS, MISSED_GOAL_PERCENT = 2.0, 0.2, 0.1
 _LINE = f"{FPS} frames/s through {STAGES} stages that do nothing"
@@ -54,18 +55,9 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
 
 
 def _hop_rows(seconds: float) -> Iterator[Row]:
-    ours = pipeline_hops(seconds)
     how = f"{_LINE}, {seconds:g} s; "
-    percent = round(100 * ours.cpu_share, 2)
-    cpu = how + "CPU time of the process, in percent of a core"
-    passed = percent <= OVERHEAD_GOAL_PERCENT
-    yield Row("scheduling overhead", percent, "% of a core", OVERHEAD_GOAL_PERCENT, passed, cpu)
-    p99 = round(_quantile(ours.hop_ns, 0.99) / 1e6, 3)
-    hop = how + f"from the end of a stage to the start of the next, {len(ours.hop_ns)} hops, idle"
-    yield Row("added latency per hop, p99", p99, "ms", HOP_GOAL_MS, p99 <= HOP_GOAL_MS, hop)
-    p50 = round(_quantile(ours.hop_ns, 0.5) / 1e6, 3)
-    yield Row("added latency per hop, p50", p50, "ms", None, None, hop)
-    yield from _end_to_end("ours", ours, how)
+    yield from _our_hop_rows(pipeline_hops(seconds, "hard"), "hard", how)
+    yield from _our_hop_rows(pipeline_hops(seconds), "soft", how)
     peer = asyncio_hops(seconds)
     what = how + "one task per stage, asyncio.Queue between them, one thread"
     yield Row("overhead of asyncio", round(100 * peer.cpu_share, 2), "% of a core", None, None, what)
@@ -82,6 +74,23 @@ def _hop_rows(seconds: float) -> Iterator[Row]:
     what = how + f"appsrc ! {STAGES} x queue ! fakesink, GStreamer {version}, fed and timed from Python"
     yield Row("overhead of GStreamer", round(100 * peer.cpu_share, 2), "% of a core", None, None, what)
     yield from _end_to_end("GStreamer", peer, what + "; ")
+
+
+def _our_hop_rows(ours: Hops, workload: Workload, how: str) -> Iterator[Row]:
+    """The goal is the hard class's: only it may ask the kernel to keep the cores from sleeping deeply."""
+    of = f" of {workload} stages"
+    percent = round(100 * ours.cpu_share, 2)
+    cpu = how + "CPU time of the process, in percent of a core"
+    passed = percent <= OVERHEAD_GOAL_PERCENT
+    yield Row("scheduling overhead" + of, percent, "% of a core", OVERHEAD_GOAL_PERCENT, passed, cpu)
+    hop = how + f"from the end of a stage to the start of the next, {len(ours.hop_ns)} hops, idle"
+    for name, q in (("p99", 0.99), ("p50", 0.5)):
+        ms = round(_quantile(ours.hop_ns, q) / 1e6, 3)
+        goal = HOP_GOAL_MS if name == "p99" else None
+        yield Row(
+            f"added latency per hop{of}, {name}", ms, "ms", goal, None if goal is None else ms <= goal, hop
+        )
+    yield from _end_to_end(f"our {workload} stages", ours, how)
 
 
 def _end_to_end(who: str, hops: Hops, how: str) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevid.core.errors import MissingPartError
-from edgevid.runtime import CpuBudget, Pipeline
+from edgevid.runtime import CpuBudget, Pipeline, Workload
 from edgevid.runtime.message import now_ns
 from edgevid.runtime.ticks import Ticks
 
@@ -36,12 +36,14 @@ class Hops:
     hop_ns: list[int]
 
 
-def pipeline_hops(seconds: float) -> Hops:
-    """Our pipeline, each stage in its own thread."""
+def pipeline_hops(seconds: float, workload: Workload = "soft") -> Hops:
+    """Our pipeline, each stage in its own thread; hard stages have a second, so that no frame is left out."""
+    deadline_s = 1.0 if workload == "hard" else None
     with Pipeline(budget=CpuBudget()) as pipeline:
-        node = pipeline.source("clock", itertools.islice(Ticks(1 / FPS), int(FPS * seconds)))
+        ticks = itertools.islice(Ticks(1 / FPS), int(FPS * seconds))
+        node = pipeline.source("clock", ticks, workload=workload)
         for n in range(STAGES):
-            node = pipeline.stage(f"stage {n}", _same, after=node)
+            node = pipeline.stage(f"stage {n}", _same, after=node, workload=workload, deadline_s=deadline_s)
         out = pipeline.output("out", after=node, capacity=int(FPS * seconds) + 1)
         began_s, cpu_s = time.perf_counter(), time.process_time()
         pipeline.start()

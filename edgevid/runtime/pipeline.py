@@ -14,6 +14,7 @@ from edgevid.runtime.run import StageRun
 from edgevid.runtime.signals import beats, sigterm_exits
 from edgevid.runtime.source import SourceRun
 from edgevid.runtime.trace import Trace
+from edgevid.runtime.wake_latency import WakeLatency
 
 DRAIN_S, STOP_S = 1.5, 0.5  # a process must end within 3 s after SIGTERM, and has more to close than this
 
@@ -39,6 +40,7 @@ class Pipeline(Graph):
         )
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self._wake_latency = WakeLatency()
         self._live = 0
         self._error: BaseException | None = None
         self._told = False
@@ -86,6 +88,8 @@ class Pipeline(Graph):
         self._sealed = True
         self._started_ns = now_ns()
         self._live = len(self._workers)
+        if any(worker.workload == "hard" for worker in self._workers):
+            self._wake_latency.hold()
         for worker in self._workers:
             worker.start()
         hangs_s = [run.stage.hang_s for run in self._runs.values() if isinstance(run, StageRun)]
@@ -179,4 +183,5 @@ class Pipeline(Graph):
         with self._lock:
             self._live -= 1
             if self._live == 0:
+                self._wake_latency.release()
                 self._over.set()

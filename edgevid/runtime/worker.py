@@ -44,7 +44,7 @@ class Worker:
     ) -> None:
         self.run = run
         self._inlet = inlet
-        self._workload = workload
+        self.workload = workload
         self._stopping = stopping
         self._failed = failed
         self._ended = ended
@@ -96,7 +96,7 @@ class Worker:
 
     def _main(self, life: Life) -> None:
         try:
-            priority.apply(self._workload)
+            priority.apply(self.workload)
             self.run.open(life)
             if isinstance(self.run, SourceRun):
                 self.run.read(life)

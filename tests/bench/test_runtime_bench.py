@@ -12,6 +12,7 @@ from edgevid.app import bench_cli
 from edgevid.bench import report, runtime, runtime_hops, runtime_mix
 from edgevid.bench.runtime_mix import PERIOD_S, WORK_S, Hashing, Mix
 from edgevid.core.errors import MissingPartError, UsageError
+from edgevid.runtime import Workload
 
 
 def test_frames_late_or_never_begun_are_missed() -> None:
@@ -57,8 +58,9 @@ def test_the_thread_pool_does_the_same_work() -> None:
     assert mix.share("background") > 0
 
 
-def test_every_frame_passes_every_hop() -> None:
-    ours, theirs = runtime_hops.pipeline_hops(0.5), runtime_hops.asyncio_hops(0.5)
+@pytest.mark.parametrize("workload", ["hard", "soft"])
+def test_every_frame_passes_every_hop(workload: Workload) -> None:
+    ours, theirs = runtime_hops.pipeline_hops(0.5, workload), runtime_hops.asyncio_hops(0.5)
     assert len(ours.end_to_end_ns) == len(theirs.end_to_end_ns) == 15
     assert len(ours.hop_ns) == 15 * runtime_hops.STAGES
     assert min(ours.hop_ns) > 0
@@ -80,8 +82,9 @@ def test_without_gstreamer_its_rows_stay_and_say_why(monkeypatch: pytest.MonkeyP
     for measure in ("overhead of GStreamer", "through all hops, GStreamer"):
         assert (rows[measure].value, rows[measure].passed) == (None, None)
         assert "apt-get install" in rows[measure].method
-    assert rows["scheduling overhead"].goal == runtime.OVERHEAD_GOAL_PERCENT
-    assert rows["added latency per hop, p99"].passed in (True, False)
+    for workload in ("hard", "soft"):
+        assert rows[f"scheduling overhead of {workload} stages"].goal == runtime.OVERHEAD_GOAL_PERCENT
+        assert rows[f"added latency per hop of {workload} stages, p99"].passed in (True, False)
 
 
 def test_a_busy_machine_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,8 +99,8 @@ def test_all_rows_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(bench_cli.command, ["runtime", "--json", "--quick", "--force"])
     rows = {row["measure"]: row for row in json.loads(result.output)["rows"]}
     assert {name for name, row in rows.items() if row["goal"] is not None} == {
-        "scheduling overhead",
-        "added latency per hop, p99",
+        *(f"scheduling overhead of {workload} stages" for workload in ("hard", "soft")),
+        *(f"added latency per hop of {workload} stages, p99" for workload in ("hard", "soft")),
         "missed beyond the bare timer",
     }
     assert all(row["method"] for row in rows.values())
