@@ -12,6 +12,7 @@ namespace ev::python {
 
 void bind_ops(py::module_& m);
 void bind_io(py::module_& m);
+void bind_sequence(py::module_& m);
 void bind_decoder(py::module_& m);
 void bind_chooser(py::module_& m);
 
@@ -60,6 +61,7 @@ PYBIND11_MODULE(_native, m) {
       "The instruction set the kernels run: scalar, avx2, avx512 or neon.");
   ev::python::bind_ops(m);
   ev::python::bind_io(m);
+  ev::python::bind_sequence(m);
   ev::python::bind_decoder(m);
   ev::python::bind_chooser(m);
 }

@@ -1,0 +1,120 @@
+// Retrieval for Python: its options, what it did, and the tokens it chooses among.
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
+#include "kv/tracing.h"
+#include "python/retrieval.h"
+
+namespace py = pybind11;
+
+namespace ev::python {
+namespace {
+
+using decoder::Decoder;
+using decoder::Sequence;
+
+// Per sealed segment of one layer: (tokens in the order of their slots, first slot of each cluster and the
+// end).
+std::vector<std::tuple<std::vector<uint16_t>, std::vector<int32_t>>> clusters(SequenceHandle& handle,
+                                                                              uint32_t layer) {
+  return handle.use([&](Sequence& s) {
+    if (layer >= s.decoder().config().n_layers)
+      throw Error(ErrorCode::kInvalidArgument, "there is no such layer");
+    std::vector<std::tuple<std::vector<uint16_t>, std::vector<int32_t>>> out;
+    for (const kv::SegmentPtr& segment : s.cache().segments())
+      out.emplace_back(segment->layers[layer].order, segment->layers[layer].begin);
+    return out;
+  });
+}
+
+// Per layer what was retrieved since the sequence began or was forked; None without retrieval.
+py::object retrieval_stats(SequenceHandle& handle) {
+  return handle.read([](Sequence& s) -> py::object {
+    const auto* resv = dynamic_cast<const kv::ResvSelection*>(&s.selection());
+    if (resv == nullptr) return py::none();
+    py::list layers;
+    for (const kv::LayerStats& l : resv->stats()) {
+      py::dict d;
+      d["steps"] = l.steps;
+      d["dense"] = l.dense;
+      d["retrieved"] = l.retrieved;
+      d["kv_bytes"] = l.kv_bytes;
+      d["table_bytes"] = l.table_bytes;
+      d["bound"] = l.bound;
+      layers.append(d);
+    }
+    uint64_t table = 0, clusters = 0;
+    for (const kv::SegmentPtr& segment : s.cache().segments()) {
+      table += segment->bytes();
+      for (const kv::LayerClusters& l : segment->layers)
+        clusters += static_cast<uint64_t>(l.summaries.clusters);
+    }
+    py::dict out;
+    out["layers"] = layers;
+    out["prediction_s"] = static_cast<double>(resv->prediction_ns()) * 1e-9;
+    out["sealed"] = s.cache().sealed();
+    out["clusters"] = clusters;
+    out["table_bytes"] = table;
+    return out;
+  });
+}
+
+// (queries of the last step, keys, values) of one layer, rows [n, heads * head_dim]; for sequences made with
+// trace.
+std::tuple<Floats, Floats, Floats> trace(SequenceHandle& handle, uint32_t layer) {
+  return handle.read([&](Sequence& s) {
+    const auto* tracing = dynamic_cast<const kv::TracingSelection*>(&s.selection());
+    if (tracing == nullptr || layer >= tracing->layers())
+      throw Error(ErrorCode::kInvalidArgument, "there is no trace of this layer");
+    const std::vector<float>& queries = tracing->queries(layer);
+    const auto width = static_cast<int64_t>(s.decoder().config().q_dim());
+    const auto kv_dim = static_cast<int64_t>(s.decoder().config().kv_dim());
+    Floats q({static_cast<int64_t>(queries.size()) / width, width});
+    std::copy(queries.begin(), queries.end(), q.mutable_data());
+    const auto kept = static_cast<int64_t>(s.cache().kept());
+    Floats k({kept, kv_dim}), v({kept, kv_dim});
+    kv::read_tokens(s.cache(), layer, {k.mutable_data(), kept, kv_dim}, {v.mutable_data(), kept, kv_dim});
+    return std::make_tuple(q, k, v);
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<kv::Selection> Retrieval::selection(const Decoder& d) const {
+  return std::make_unique<kv::ResvSelection>(policy, d.config().n_layers);
+}
+
+std::shared_ptr<const kv::Sealer> Retrieval::sealer(const Decoder& d) const {
+  return std::make_shared<kv::Sealer>(seal, d.pages()->layout(), d.key_rotation());
+}
+
+Retrieval parse_retrieval(const py::dict& d) {
+  Retrieval r;
+  r.seal.segment = d["segment"].cast<uint32_t>();
+  r.seal.recent = d["recent"].cast<uint32_t>();
+  r.seal.rule.threshold = d["hamming"].cast<int>();
+  r.seal.rule.capacity = d["clusters"].cast<int64_t>();
+  r.seal.centred = d["centred"].cast<bool>();
+  r.seal.rotated = d["rotated"].cast<bool>();
+  r.seal.seed = d["seed"].cast<uint64_t>();
+  r.policy.rule.threshold = d["mass"].cast<float>();
+  r.policy.rule.pooled = d["pooled"].cast<bool>();
+  r.policy.rule.exact = d["sorted"].cast<bool>();
+  r.policy.rule.max_tokens = d["max_tokens"].cast<int64_t>();
+  r.policy.everything = d["everything"].cast<bool>();
+  r.policy.dense_share = d["dense_share"].cast<float>();
+  r.policy.min_sealed = d["min_sealed"].cast<uint32_t>();
+  r.policy.certify = d["certify"].cast<bool>();
+  return r;
+}
+
+void bind_retrieval(py::class_<SequenceHandle>& sequence) {
+  sequence.def("clusters", &clusters, py::arg("layer"))
+      .def("retrieval", &retrieval_stats)
+      .def("trace", &trace, py::arg("layer"));
+}
+
+}  // namespace ev::python
