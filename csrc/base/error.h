@@ -28,4 +28,9 @@ class Error : public std::runtime_error {
   ErrorCode code_;
 };
 
+// For the preconditions of a call.
+inline void require(bool ok, const char* message) {
+  if (!ok) throw Error(ErrorCode::kInvalidArgument, message);
+}
+
 }  // namespace ev

@@ -14,10 +14,6 @@ namespace {
 constexpr int kTilesPerPartial = 4;
 constexpr int kUnitRows = 32;  // (position, query head) rows that share one pass over the keys
 
-void require(bool ok, const char* what) {
-  if (!ok) throw Error(ErrorCode::kInvalidArgument, what);
-}
-
 struct Job {
   MatrixRef<const float> q;
   MatrixRef<float> out;

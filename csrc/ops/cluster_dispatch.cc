@@ -18,10 +18,6 @@ constexpr int64_t kTokensPerRange = 64;  // fewer are not worth a second thread
 constexpr uint64_t kGolden = 0x9e3779b97f4a7c15u;
 constexpr int64_t kPlanes = 32;
 
-void require(bool ok, const char* what) {
-  if (!ok) throw Error(ErrorCode::kInvalidArgument, what);
-}
-
 uint64_t mix(uint64_t x) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;

@@ -20,10 +20,6 @@ int64_t grain(int64_t minimum, int64_t per_item) {
   return minimum / std::max<int64_t>(per_item, 1) + 1;
 }
 
-void require(bool ok, const char* what) {
-  if (!ok) throw Error(ErrorCode::kInvalidArgument, what);
-}
-
 template <class T>
 void ensure_bytes(AlignedBuffer& buffer, int64_t count) {
   const auto bytes = static_cast<size_t>(count) * sizeof(T);

@@ -14,10 +14,6 @@ namespace {
 constexpr int32_t kLanes = 16;
 constexpr float kRadiusSlack = 1.0f + 0x1p-16f;  // covers the rounding of a distance
 
-void require(bool ok, const char* what) {
-  if (!ok) throw Error(ErrorCode::kInvalidArgument, what);
-}
-
 struct Slot {
   uint8_t* page;
   int64_t index;

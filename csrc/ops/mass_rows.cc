@@ -26,12 +26,6 @@ float largest(const float* scores, int64_t n) {
   return top;
 }
 
-float exp_one(float x) {
-  float lanes[16];
-  store(lanes, exp(splat(x)));
-  return lanes[0];
-}
-
 }  // namespace
 
 namespace EV_ISA {

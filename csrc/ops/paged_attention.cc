@@ -60,12 +60,6 @@ void multiply_rows(int rows, const float* a, int64_t a_stride, const T* b, int64
                              Upcoming{});
 }
 
-float exp_one(float x) {
-  float lanes[16];
-  store(lanes, exp(splat(x)));
-  return lanes[0];
-}
-
 void scale_row(float* row, int n, float factor) {
   for (int i = 0; i < n; i += 16) store(row + i, load(row + i) * splat(factor));
 }

@@ -22,10 +22,6 @@ namespace {
 template <class T>
 using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
 
-void require(bool ok, const char* what) {
-  if (!ok) throw Error(ErrorCode::kInvalidArgument, what);
-}
-
 template <class T>
 Array<T> array_of(const std::vector<T>& values, std::vector<py::ssize_t> shape) {
   Array<T> out(std::move(shape));

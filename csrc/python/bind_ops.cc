@@ -30,10 +30,6 @@ using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 using Bytes = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
 using Ints = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
 
-void require(bool ok, const char* what) {
-  if (!ok) throw Error(ErrorCode::kInvalidArgument, what);
-}
-
 // A C-contiguous array as rows of everything behind its first axis.
 MatrixRef<const float> view(const Floats& a) {
   require(a.ndim() >= 2, "an op takes arrays of at least two axes");

@@ -26,5 +26,11 @@ inline F32 exp(F32 x) {
   return zero_where_less(x, lowest, p * pow2(n));
 }
 
+inline float exp_one(float x) {
+  float lanes[16];
+  store(lanes, exp(splat(x)));
+  return lanes[0];
+}
+
 }  // namespace
 }  // namespace ev::ops

@@ -32,6 +32,14 @@ class Resv : public ::testing::Test {
     return q;
   }
 
+  // Holds `tokens` and has begun a step of `rows` more.
+  std::unique_ptr<KvCache> stepping(uint32_t tokens, uint32_t rows) {
+    auto cache = caches_.make();
+    caches_.append(*cache, tokens);
+    caches_.begin(*cache, rows);
+    return cache;
+  }
+
   std::vector<float> attend(KvCache& cache, Selection& selection, const std::vector<float>& q,
                             ThreadPool& threads) {
     const auto rows = static_cast<int64_t>(q.size()) / kWidth;
@@ -75,9 +83,7 @@ TEST_F(Resv, EverythingChosenIsDenseAttentionBitForBit) {
 }
 
 TEST_F(Resv, ChoosesLittleAndStaysCloseToDense) {
-  auto cache = caches_.make();
-  caches_.append(*cache, 600);
-  caches_.begin(*cache, 5);
+  auto cache = stepping(600, 5);
   WindowSelection dense;
   const std::vector<float> q = queries(5, 2);
   const std::vector<float> want = attend(*cache, dense, q, caches_.threads);
@@ -95,9 +101,7 @@ TEST_F(Resv, ChoosesLittleAndStaysCloseToDense) {
 }
 
 TEST_F(Resv, TheCapHolds) {
-  auto cache = caches_.make();
-  caches_.append(*cache, 600);
-  caches_.begin(*cache, 3);
+  auto cache = stepping(600, 3);
   RetrievalPolicy capped = policy(0.99f);
   capped.rule.max_tokens = 40;
   ResvSelection resv(capped, SealedCaches::kLayers);
@@ -107,9 +111,7 @@ TEST_F(Resv, TheCapHolds) {
 }
 
 TEST_F(Resv, AFlatLayerFallsBackToDenseAndRests) {
-  auto cache = caches_.make();
-  caches_.append(*cache, 600);
-  caches_.begin(*cache, 2);
+  auto cache = stepping(600, 2);
   RetrievalPolicy careful = policy(0.99f);
   careful.dense_share = 0.5f;
   ResvSelection resv(careful, SealedCaches::kLayers);
@@ -125,9 +127,7 @@ TEST_F(Resv, AFlatLayerFallsBackToDenseAndRests) {
 }
 
 TEST_F(Resv, FewSealedTokensAreAllAttended) {
-  auto cache = caches_.make();
-  caches_.append(*cache, 300);
-  caches_.begin(*cache, 1);
+  auto cache = stepping(300, 1);
   RetrievalPolicy late = policy(0.5f);
   late.min_sealed = 1000;
   ResvSelection resv(late, SealedCaches::kLayers);
@@ -154,9 +154,7 @@ TEST_F(Resv, EveryStepOfAStreamKeepsTheInvariants) {
 }
 
 TEST_F(Resv, TheValidatorSeesAWrongPlan) {
-  auto cache = caches_.make();
-  caches_.append(*cache, 200);
-  caches_.begin(*cache, 2);
+  auto cache = stepping(200, 2);
   std::vector<ops::Extent> all;
   cache->add_extents(0, 202, all);
   EXPECT_EQ(find_violation(*cache, all), "");
