@@ -34,12 +34,11 @@ def real_devices() -> tuple[dict[str, Device], list[str]]:
     missing = []
     for name, make in (("triton", TritonDevice), ("cuda", CudaDevice)):
         try:
-            device: Any = make()
+            device: Device = make()
         except MissingPartError as error:
             missing.append(f"{name}: {error}")
             continue
-        played = device.library.ev_cuda_is_host() if name == "cuda" else device.torch_name == "cpu"
-        if played:
+        if device.played:
             missing.append(f"{name}: {device.name} is no device")
         else:
             found[name] = device

@@ -9,25 +9,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgevid.kernels.build import Shape, ceil_div
 from edgevid.ops import cluster_assign, cluster_scores, hash_codes, kv_seal, select_mass
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import GpuOps
 from edgevid.ops.paged_attention import Extent, NumpyCache
 
-PAGE = 64
 ATTENTION_BOUND = 1e-4
 SCORE_BOUND = 1e-4
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """SmolLM2-135M by default; ``tokens`` in the cache, ``clusters`` of 32 tokens."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes(Shape):
+    """A model, ``tokens`` in its cache in ``clusters`` of 32, and ``rows`` of a frame."""
 
     tokens: int = 8192
     rows: int = 10
-    num_kv_heads: int = 3
-    group: int = 3
-    head_dim: int = 64
 
     @property
     def clusters(self) -> int:
@@ -77,15 +74,16 @@ class _Filled:
     def __init__(self, s: Sizes, rows: int) -> None:
         self._q = _normal(1, rows, s.num_kv_heads * s.group, s.head_dim)
         self._k, self._v = (_normal(seed, s.tokens, s.num_kv_heads, s.head_dim) for seed in (2, 3))
-        pages = -(-s.tokens // PAGE)
+        pages = ceil_div(s.tokens, s.page_size)
         self._shape: dict[str, Any] = {
             "num_pages": 2 * pages,
-            "page_size": PAGE,
+            "page_size": s.page_size,
             "num_kv_heads": s.num_kv_heads,
             "head_dim": s.head_dim,
             "f32": False,
         }
-        self._extents = [Extent(i, 0, min(PAGE, s.tokens - i * PAGE)) for i in range(pages)]
+        held = [min(s.page_size, s.tokens - page * s.page_size) for page in range(pages)]
+        self._extents = [Extent(page, 0, count) for page, count in enumerate(held)]
         self._sealed = [Extent(page + pages, first, count) for page, first, count in self._extents]
         self._order = np.random.default_rng(4).permutation(s.tokens).astype(np.int32)
         self._scale = s.head_dim**-0.5
@@ -140,7 +138,7 @@ def _clusters(s: Sizes) -> Iterator[Case]:
         return _differing(ops.hash_codes(keys, centre, seed=1, layer=0), codes)
 
     def assigns(ops: GpuOps) -> float:
-        rule: dict[str, Any] = {"threshold": 9, "capacity": 64}
+        rule: dict[str, Any] = {"threshold": 9, "capacity": s.capacity}
         want, _ = cluster_assign.cluster_assign(codes, **rule, backend="numpy")
         return _differing(ops.cluster_assign(codes, np.empty(0, np.uint32), **rule)[0], want)
 

@@ -42,12 +42,17 @@ def cluster_assign(
     return cluster_assign_reference(codes, opened, threshold=threshold, capacity=capacity)
 
 
+def check_joining(leaders: Codes, *, threshold: int, capacity: int) -> None:
+    """ValueError unless they keep the contract."""
+    if not 0 <= threshold <= BITS + 1 or capacity < 1 or len(leaders) > capacity:
+        raise ValueError("cluster_assign: threshold is 0..33, capacity at least 1 and the open clusters")
+
+
 def cluster_assign_reference(
     codes: Codes, leaders: Codes, *, threshold: int, capacity: int
 ) -> tuple[Ids, Codes]:
     """The specification."""
-    if not 0 <= threshold <= BITS + 1 or capacity < 1 or len(leaders) > capacity:
-        raise ValueError("cluster_assign: threshold is 0..33, capacity at least 1 and the open clusters")
+    check_joining(leaders, threshold=threshold, capacity=capacity)
     opened = [int(leader) for leader in leaders]
     ids = np.empty(len(codes), np.int32)
     for i, code in enumerate(codes):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edgevid.ops.backend import Backend, native_ops
 from edgevid.ops.dequantize import Floats
+from edgevid.ops.kv_seal import LANES
 
 
 def cluster_scores(
@@ -34,13 +35,18 @@ def cluster_scores(
     return cluster_scores_reference(q, means, scales, clusters=clusters, scale=scale)
 
 
+def check_table(q: Floats, means: npt.NDArray[np.int8], scales: Floats, clusters: int) -> None:
+    """ValueError unless they keep the contract."""
+    head_dim, stride = means.shape
+    if q.shape[1] != head_dim or scales.shape != (stride,) or stride % LANES or not 0 <= clusters <= stride:
+        raise ValueError("cluster_scores: shapes disagree")
+
+
 def cluster_scores_reference(
     q: Floats, means: npt.NDArray[np.int8], scales: Floats, *, clusters: int, scale: float
 ) -> Floats:
     """The specification, with sums in float64."""
-    head_dim, stride = means.shape
-    if q.shape[1] != head_dim or scales.shape != (stride,) or stride % 16 or not 0 <= clusters <= stride:
-        raise ValueError("cluster_scores: shapes disagree")
+    check_table(q, means, scales, clusters)
     scores = q.astype(np.float64) @ means.astype(np.float64) * scales * scale
     scores[:, clusters:] = -np.inf
     return scores.astype(np.float32)

@@ -20,6 +20,7 @@ from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import Codes
 from edgevid.ops.kv_seal import LANES
+from edgevid.ops.select_mass import Masses, MassRule
 
 VARIABLE = "EDGEVID_CUDA_LIBRARY"
 _Array = npt.NDArray[Any]
@@ -65,6 +66,7 @@ class CudaDevice:
         if status := self.library.ev_cuda_device_name(name, len(name)):
             raise MissingPartError(f"there is no CUDA device (error {status})", fix="see docs/GPU.md")
         self.name = name.value.decode()
+        self.played = bool(self.library.ev_cuda_is_host())
         self.record: Record | None = None
 
     def hash_codes(self, keys: Floats, centre: Floats, planes: Codes) -> Codes:
@@ -111,23 +113,13 @@ class CudaDevice:
         )
         return out.read()
 
-    def select_mass(
-        self,
-        scores: Floats,
-        counts: Ints,
-        resident_max: Floats,
-        resident_sum: Floats,
-        threshold: float,
-        pooled: bool,
-        exact: bool,
-        max_tokens: int,
-    ) -> npt.NDArray[np.integer[Any]]:
-        rows, clusters = scores.shape
+    def select_mass(self, masses: Masses, rule: MassRule) -> npt.NDArray[np.integer[Any]]:
+        rows, clusters = masses.scores.shape
         marks = self.empty((clusters,), np.uint8)
         workspace = self.empty((self.library.ev_cuda_selection_bytes(1, rows, clusters),), np.uint8)
-        held = [self.put(array) for array in (scores, counts, resident_max, resident_sum)]
+        held = [self.put(array) for array in masses]
         pointers = [buffer.pointer for buffer in (*held, marks)]
-        sizes = (1, rows, clusters, max_tokens, threshold, pooled, exact)
+        sizes = (1, rows, clusters, rule.max_tokens, rule.threshold, rule.pooled, rule.exact)
         selection = _Selection(*pointers, *sizes, workspace.pointer)
         self.launch("select_mass", c.byref(selection), None, keep=(*held, marks, workspace))
         return marks.read()

@@ -13,9 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgevid.core.errors import UsageError
+from edgevid.ops.cluster_assign import check_joining
+from edgevid.ops.cluster_scores import check_table
 from edgevid.ops.dequantize import Floats
-from edgevid.ops.hash_codes import BITS, Codes, hyperplanes
-from edgevid.ops.paged_attention import Extent
+from edgevid.ops.hash_codes import Codes, check_keys, hyperplanes
+from edgevid.ops.kv_seal import check_runs
+from edgevid.ops.paged_attention import Extent, check_order, check_page_size, group_of, slots_of
+from edgevid.ops.select_mass import Masses, MassRule, check_selection
 
 Ints = npt.NDArray[np.int32]
 Record = list[Callable[[], object]]
@@ -41,10 +45,12 @@ class Device(Protocol):
 
     Attributes:
         name: of the device.
+        played: whether the host plays the device.
         record: when set, every launch is added to it (for timing).
     """
 
     name: str
+    played: bool
     record: Record | None
 
     def synchronize(self) -> None:
@@ -67,17 +73,7 @@ class Device(Protocol):
         self, q: Floats, means: npt.NDArray[np.int8], scales: Floats, clusters: int, scale: float
     ) -> Floats: ...
 
-    def select_mass(
-        self,
-        scores: Floats,
-        counts: Ints,
-        resident_max: Floats,
-        resident_sum: Floats,
-        threshold: float,
-        pooled: bool,
-        exact: bool,
-        max_tokens: int,
-    ) -> npt.NDArray[np.integer[Any]]: ...
+    def select_mass(self, masses: Masses, rule: MassRule) -> npt.NDArray[np.integer[Any]]: ...
 
     def pages(self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool) -> Pages: ...
 
@@ -93,16 +89,14 @@ class GpuOps:
 
     def hash_codes(self, keys: Floats, centre: Floats, *, seed: int, layer: int, threads: int = 1) -> Codes:
         """As :func:`edgevid.ops.hash_codes.hash_codes`."""
-        if keys.ndim != 2 or centre.shape != keys.shape[1:]:
-            raise ValueError("hash_codes: keys are [n, dims], the centre [dims]")
+        check_keys(keys, centre)
         return self._device.hash_codes(_f32(keys), _f32(centre), hyperplanes(seed, layer, keys.shape[1]))
 
     def cluster_assign(
         self, codes: Codes, leaders: Codes, *, threshold: int, capacity: int
     ) -> tuple[Ints, Codes]:
         """As :func:`edgevid.ops.cluster_assign.cluster_assign`."""
-        if not 0 <= threshold <= BITS + 1 or capacity < 1 or len(leaders) > capacity:
-            raise ValueError("cluster_assign: threshold is 0..33, capacity at least 1 and the open clusters")
+        check_joining(leaders, threshold=threshold, capacity=capacity)
         table = np.zeros(capacity, np.uint32)
         table[: len(leaders)] = leaders
         codes = np.array(codes, np.uint32, order="C")
@@ -113,49 +107,31 @@ class GpuOps:
         self, keys: Floats, begin: Ints, *, num_kv_heads: int
     ) -> tuple[npt.NDArray[np.int8], Floats, Floats]:
         """As :func:`edgevid.ops.kv_seal.cluster_summaries`."""
-        covered = len(begin) > 0 and begin[0] == 0 and begin[-1] == len(keys) and (np.diff(begin) > 0).all()
-        if not covered or keys.shape[1] % num_kv_heads:
-            raise ValueError("cluster_summaries: the runs do not cover the keys")
+        check_runs(keys, begin, num_kv_heads)
         return self._device.cluster_summaries(_f32(keys), _i32(begin), num_kv_heads)
 
     def cluster_scores(
         self, q: Floats, means: npt.NDArray[np.int8], scales: Floats, *, clusters: int, scale: float
     ) -> Floats:
         """As :func:`edgevid.ops.cluster_scores.cluster_scores`."""
-        head_dim, stride = means.shape
-        if q.shape[1] != head_dim or scales.shape != (stride,) or stride % 16 or not 0 <= clusters <= stride:
-            raise ValueError("cluster_scores: shapes disagree")
+        check_table(q, means, scales, clusters)
         return self._device.cluster_scores(
             _f32(q), np.array(means, np.int8, order="C"), _f32(scales), clusters, scale
         )
 
-    def select_mass(
-        self,
-        scores: Floats,
-        counts: Ints,
-        resident_max: Floats,
-        resident_sum: Floats,
-        *,
-        threshold: float,
-        pooled: bool,
-        exact: bool,
-        max_tokens: int,
-    ) -> npt.NDArray[np.bool_]:
+    def select_mass(self, *masses: npt.NDArray[Any], **rule: Any) -> npt.NDArray[np.bool_]:
         """As :func:`edgevid.ops.select_mass.select_mass`."""
-        rows, clusters = scores.shape
-        if counts.shape != (clusters,) or not resident_max.shape == resident_sum.shape == (rows,):
-            raise ValueError("select_mass: shapes disagree")
-        if not 0 <= threshold <= 1:
-            raise ValueError("select_mass: the threshold is a share")
-        arrays = (_f32(scores), _i32(counts), _f32(resident_max), _f32(resident_sum))
-        return np.asarray(self._device.select_mass(*arrays, threshold, pooled, exact, max_tokens) != 0)
+        given, how = Masses(*masses), MassRule(**rule)
+        check_selection(given, how)
+        resident = _f32(given.resident_max), _f32(given.resident_sum)
+        held = Masses(_f32(given.scores), _i32(given.counts), *resident)
+        return np.asarray(self._device.select_mass(held, how) != 0)
 
     def KvCache(
         self, *, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool, threads: int = 1
     ) -> GpuCache:
         """As :class:`edgevid.ops.paged_attention.KvCache`; ``threads`` means nothing here."""
-        if page_size <= 0 or page_size % 16:
-            raise ValueError("a KV page holds a positive multiple of 16 tokens")
+        check_page_size(page_size)
         pages = self._device.pages(num_pages, page_size, num_kv_heads, head_dim, f32)
         return GpuCache(pages, num_pages=num_pages, page_size=page_size, num_kv_heads=num_kv_heads)
 
@@ -177,10 +153,9 @@ class GpuCache:
         if len(extents) not in (1, self._heads):
             raise ValueError("there is one list of extents for all KV heads or one for each")
         lists = [self._slots(e) for e in extents]
-        self._check_rows(q, min(map(len, lists)))
+        group = self._group(q, min(map(len, lists)))
         if len({len(listed) for listed in lists}) == 1:
             return self._pages.attend(_f32(q), np.stack(lists), scale)
-        group = q.shape[1] // self._heads
         out = np.empty_like(q)
         for h, listed in enumerate(lists):
             mine = slice(h * group, (h + 1) * group)
@@ -189,28 +164,22 @@ class GpuCache:
 
     def mass(self, q: Floats, extents: list[Extent], scale: float) -> tuple[Floats, Floats]:
         listed = self._slots(extents)
-        self._check_rows(q, len(listed))
+        self._group(q, len(listed))
         return self._pages.mass(_f32(q), listed[None], scale)
 
     def seal(self, source: list[Extent], order: Ints, target: list[Extent]) -> None:
         sources, targets = self._slots(source), self._slots(target)
-        if not len(sources) == len(targets) == len(order) or (np.sort(order) != np.arange(len(order))).any():
-            raise ValueError("kv_seal: the order is no permutation of the tokens")
+        check_order(order, len(sources), len(targets))
         self._pages.seal(sources[order], targets)
 
-    def _check_rows(self, q: Floats, tokens: int) -> None:
-        if q.shape[1] % self._heads:
-            raise ValueError("query heads do not divide over KV heads")
+    def _group(self, q: Floats, tokens: int) -> int:
+        """Query heads per KV head, of queries that fit the tokens."""
         if len(q) > tokens:
             raise ValueError("there are fewer tokens than rows")
+        return group_of(q, self._heads)
 
     def _slots(self, extents: list[Extent]) -> Ints:
-        for page, first, count in extents:
-            inside = first >= 0 and count >= 0 and first + count <= self._page_size
-            if not inside or not 0 <= page < self._num_pages:
-                raise ValueError("an extent leaves its KV page")
-        runs = [np.arange(count) + page * self._page_size + first for page, first, count in extents]
-        return np.concatenate([np.empty(0, np.int32), *runs]).astype(np.int32)
+        return slots_of(extents, num_pages=self._num_pages, page_size=self._page_size)
 
 
 def _f32(array: npt.NDArray[Any]) -> Floats:

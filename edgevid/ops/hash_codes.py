@@ -43,10 +43,15 @@ def hash_codes(
     return hash_codes_reference(keys, centre, seed=seed, layer=layer)
 
 
-def hash_codes_reference(keys: Floats, centre: Floats, *, seed: int, layer: int) -> Codes:
-    """The specification."""
+def check_keys(keys: Floats, centre: Floats) -> None:
+    """ValueError unless they keep the contract."""
     if keys.ndim != 2 or centre.shape != keys.shape[1:]:
         raise ValueError("hash_codes: keys are [n, dims], the centre [dims]")
+
+
+def hash_codes_reference(keys: Floats, centre: Floats, *, seed: int, layer: int) -> Codes:
+    """The specification."""
+    check_keys(keys, centre)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = (keys.astype(np.float32) - centre) * np.float32(SCALE)
     held = np.clip(np.nan_to_num(scaled, nan=-LIMIT, posinf=LIMIT, neginf=-LIMIT), -LIMIT, LIMIT)

@@ -56,11 +56,17 @@ def cluster_summaries(keys: Floats, begin: Ids, *, num_kv_heads: int, backend: B
     return cluster_summaries_reference(keys, begin, num_kv_heads=num_kv_heads)
 
 
+def check_runs(keys: Floats, begin: Ids, num_kv_heads: int) -> None:
+    """ValueError unless they keep the contract."""
+    covered = len(begin) > 0 and begin[0] == 0 and begin[-1] == len(keys) and (np.diff(begin) > 0).all()
+    if not covered or keys.shape[1] % num_kv_heads:
+        raise ValueError("cluster_summaries: the runs do not cover the keys")
+
+
 def cluster_summaries_reference(keys: Floats, begin: Ids, *, num_kv_heads: int) -> Summaries:
     """The specification; sums in float64."""
+    check_runs(keys, begin, num_kv_heads)
     clusters = len(begin) - 1
-    if keys.shape[1] % num_kv_heads or begin[0] != 0 or begin[-1] != len(keys) or (np.diff(begin) < 1).any():
-        raise ValueError("cluster_summaries: the runs do not cover the keys")
     head_dim = keys.shape[1] // num_kv_heads
     stride = -(-clusters // LANES) * LANES
     means = np.zeros((num_kv_heads, head_dim, stride), np.int8)

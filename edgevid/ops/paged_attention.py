@@ -33,6 +33,35 @@ class Extent(NamedTuple):
     count: int  # type: ignore[assignment]  # hides tuple.count
 
 
+def slots_of(extents: Sequence[Extent], *, num_pages: int, page_size: int) -> npt.NDArray[np.int32]:
+    """``page * page_size + slot`` of every token; ValueError when an extent leaves its page."""
+    for page, first, count in extents:
+        inside = first >= 0 and count >= 0 and first + count <= page_size
+        if not inside or not 0 <= page < num_pages:
+            raise ValueError("an extent leaves its KV page")
+    runs = [np.arange(count) + page * page_size + first for page, first, count in extents]
+    return np.concatenate([np.empty(0, np.int32), *runs]).astype(np.int32)
+
+
+def group_of(q: Floats, num_kv_heads: int) -> int:
+    """Query heads per KV head; ValueError when they do not divide."""
+    if q.shape[1] % num_kv_heads:
+        raise ValueError("query heads do not divide over KV heads")
+    return int(q.shape[1]) // num_kv_heads
+
+
+def check_page_size(page_size: int) -> None:
+    """ValueError unless it is a positive multiple of 16."""
+    if page_size <= 0 or page_size % 16:
+        raise ValueError("a KV page holds a positive multiple of 16 tokens")
+
+
+def check_order(order: npt.NDArray[np.int32], sources: int, targets: int) -> None:
+    """ValueError unless ``order`` is a permutation that seals ``sources`` tokens to as many targets."""
+    if not sources == targets == len(order) or (np.sort(order) != np.arange(len(order))).any():
+        raise ValueError("kv_seal: the order is no permutation of the tokens")
+
+
 class KvCache:
     """Pages of one layer; all are allocated at once. The numpy backend is the specification.
 
@@ -94,8 +123,7 @@ class NumpyCache:
     def __init__(
         self, *, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool
     ) -> None:
-        if page_size <= 0 or page_size % 16:
-            raise ValueError("a KV page holds a positive multiple of 16 tokens")
+        check_page_size(page_size)
         dtype = np.float32 if f32 else np.float16
         self.keys: npt.NDArray[Any] = np.zeros((num_pages, num_kv_heads, head_dim, page_size), dtype)
         self.values: npt.NDArray[Any] = np.zeros((num_pages, num_kv_heads, page_size, head_dim), dtype)
@@ -110,9 +138,7 @@ class NumpyCache:
 
     def attend(self, q: Floats, extents: list[list[Extent]], scale: float) -> Floats:
         heads = self.keys.shape[1]
-        if q.shape[1] % heads:
-            raise ValueError("query heads do not divide over KV heads")
-        group = q.shape[1] // heads
+        group = group_of(q, heads)
         out = np.empty_like(q)
         for h in range(heads):
             pages, inside = self._locate(extents[h if len(extents) > 1 else 0])
@@ -137,24 +163,13 @@ class NumpyCache:
 
     def seal(self, source: list[Extent], order: npt.NDArray[np.int32], target: list[Extent]) -> None:
         (from_page, from_slot), (to_page, to_slot) = self._locate(source), self._locate(target)
-        if (
-            not len(from_page) == len(to_page) == len(order)
-            or (np.sort(order) != np.arange(len(order))).any()
-        ):
-            raise ValueError("kv_seal: the order is no permutation of the tokens")
+        check_order(order, len(from_page), len(to_page))
         self.keys[to_page, :, :, to_slot] = self.keys[from_page[order], :, :, from_slot[order]]
         self.values[to_page, :, to_slot] = self.values[from_page[order], :, from_slot[order]]
 
-    def _locate(self, extents: list[Extent]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    def _locate(self, extents: list[Extent]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         num_pages, _, _, page_size = self.keys.shape
-        pages: list[int] = []
-        inside: list[int] = []
-        for page, first, count in extents:
-            if not 0 <= page < num_pages or first < 0 or count < 0 or first + count > page_size:
-                raise ValueError("an extent leaves its KV page")
-            pages += [page] * count
-            inside += range(first, first + count)
-        return np.array(pages, np.intp), np.array(inside, np.intp)
+        return np.divmod(slots_of(extents, num_pages=num_pages, page_size=page_size), np.int32(page_size))
 
 
 def attend_reference(q: Floats, k: npt.NDArray[Any], v: npt.NDArray[Any], *, scale: float) -> Floats:

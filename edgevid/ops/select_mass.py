@@ -18,6 +18,8 @@ fit. Clusters of no token are never taken; a row whose total is not finite takes
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +29,24 @@ from edgevid.ops.dequantize import Floats
 Marks = npt.NDArray[np.bool_]
 BUCKETS = 256
 """32 octaves of density below the highest; whatever lies lower shares the last bucket."""
+
+
+class Masses(NamedTuple):
+    """What a selection weighs; see :func:`select_mass`."""
+
+    scores: Floats
+    counts: npt.NDArray[np.int32]
+    resident_max: Floats
+    resident_sum: Floats
+
+
+class MassRule(NamedTuple):
+    """How it selects; see :func:`select_mass`."""
+
+    threshold: float
+    pooled: bool = True
+    exact: bool = False
+    max_tokens: int = 0
 
 
 def select_mass(
@@ -54,39 +74,30 @@ def select_mass(
     Raises:
         ValueError: shapes disagree or the threshold is out of range.
     """
-    options = {"threshold": threshold, "pooled": pooled, "exact": exact, "max_tokens": max_tokens}
+    masses = Masses(scores, counts, resident_max, resident_sum)
+    rule = MassRule(threshold, pooled, exact, max_tokens)
     if (native := native_ops(backend)) is not None:
-        out: Marks = native.select_mass(scores, counts, resident_max, resident_sum, **options)
+        out: Marks = native.select_mass(*masses, **rule._asdict())
         return out
-    return select_mass_reference(
-        scores,
-        counts,
-        resident_max,
-        resident_sum,
-        threshold=threshold,
-        pooled=pooled,
-        exact=exact,
-        max_tokens=max_tokens,
-    )
+    return select_mass_reference(masses, rule)
 
 
-def select_mass_reference(
-    scores: Floats,
-    counts: npt.NDArray[np.int32],
-    resident_max: Floats,
-    resident_sum: Floats,
-    *,
-    threshold: float,
-    pooled: bool,
-    exact: bool,
-    max_tokens: int,
-) -> Marks:
-    """The specification; densities in float32, sums in float64."""
-    rows, clusters = scores.shape
-    if counts.shape != (clusters,) or not resident_max.shape == resident_sum.shape == (rows,):
+def check_selection(masses: Masses, rule: MassRule) -> None:
+    """ValueError unless they keep the contract."""
+    rows, clusters = masses.scores.shape
+    resident = masses.resident_max.shape, masses.resident_sum.shape
+    if masses.counts.shape != (clusters,) or resident != ((rows,), (rows,)):
         raise ValueError("select_mass: shapes disagree")
-    if not 0 <= threshold <= 1:
+    if not 0 <= rule.threshold <= 1:
         raise ValueError("select_mass: the threshold is a share")
+
+
+def select_mass_reference(masses: Masses, rule: MassRule) -> Marks:
+    """The specification; densities in float32, sums in float64."""
+    check_selection(masses, rule)
+    scores, counts, resident_max, resident_sum = masses
+    threshold, pooled, exact, max_tokens = rule
+    rows, clusters = scores.shape
     marks = np.zeros(clusters, np.bool_)
     pool = np.zeros(clusters, np.float32)
     pool_resident = 0.0

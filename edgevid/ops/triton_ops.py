@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgevid.kernels.device import device_name
+from edgevid.kernels.device import device_name, interpreted
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import SCALE, Codes
 from edgevid.ops.kv_seal import RADIUS_SLACK
+from edgevid.ops.select_mass import Masses, MassRule
 
 
 class TritonDevice:
@@ -26,6 +27,7 @@ class TritonDevice:
     def __init__(self) -> None:
         self.torch_name = device_name()
         self.name = _describe(self.torch_name)
+        self.played = interpreted()
         self.record: Record | None = None
 
     def hash_codes(self, keys: Floats, centre: Floats, planes: Codes) -> Codes:
@@ -63,23 +65,11 @@ class TritonDevice:
             self.launch(cluster_scores, *tensors, clusters=clusters, scale=scale).cpu().numpy()[0]
         )
 
-    def select_mass(
-        self,
-        scores: Floats,
-        counts: Ints,
-        resident_max: Floats,
-        resident_sum: Floats,
-        threshold: float,
-        pooled: bool,
-        exact: bool,
-        max_tokens: int,
-    ) -> npt.NDArray[np.integer[Any]]:
+    def select_mass(self, masses: Masses, rule: MassRule) -> npt.NDArray[np.integer[Any]]:
         from edgevid.kernels.select_mass import select_mass
 
-        tensors = [self.put(array[None]) for array in (scores, counts, resident_max, resident_sum)]
-        marks = self.launch(
-            select_mass, *tensors, threshold=threshold, pooled=pooled, exact=exact, max_tokens=max_tokens
-        )
+        tensors = [self.put(array[None]) for array in masses]
+        marks = self.launch(select_mass, *tensors, **rule._asdict())
         return np.asarray(marks.cpu().numpy()[0])
 
     def pages(
