@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+LANES = 16
+"""Rows of values, and columns of summaries, come in multiples of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -16,6 +19,11 @@ class Shape:
     page_size: int = 64
     capacity: int = 64
     max_clusters: int = 4096
+
+    @property
+    def v_stride(self) -> int:
+        """Elements from a token's value to the next one's in a page."""
+        return ceil_div(self.head_dim, LANES) * LANES
 
 
 @dataclass(frozen=True, slots=True)

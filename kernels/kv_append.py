@@ -6,7 +6,9 @@ import torch
 import triton
 import triton.language as tl
 
+from edgevid.kernels import pages
 from edgevid.kernels.build import Build, Shape, ceil_div, power_of_two
+from edgevid.kernels.pages import key_at, value_at
 
 BLOCK_T = 16
 
@@ -32,15 +34,13 @@ def append_rows(
     t = tl.program_id(0) * BLOCK_T + tl.arange(0, BLOCK_T)
     d = tl.arange(0, BLOCK_D)
     slot = tl.load(slots + t, mask=t < tokens, other=0)
-    page = (slot // PAGE_SIZE).to(tl.int64)
-    inside = slot % PAGE_SIZE
     row = (t.to(tl.int64) * HEADS + head) * HEAD_DIM
     mask = (t < tokens)[:, None] & (d < HEAD_DIM)[None, :]
     key = tl.load(k + row[:, None] + d[None, :], mask=mask, other=0.0)
-    k_at = page * k_page_stride + head * HEAD_DIM * PAGE_SIZE + inside
+    k_at = key_at(slot, head, k_page_stride, HEAD_DIM, PAGE_SIZE)
     tl.store(keys + k_at[:, None] + d[None, :] * PAGE_SIZE, key.to(keys.dtype.element_ty), mask=mask)
     value = tl.load(v + row[:, None] + d[None, :], mask=mask, other=0.0)
-    v_at = page * v_page_stride + (head * PAGE_SIZE + inside) * V_STRIDE
+    v_at = value_at(slot, head, v_page_stride, PAGE_SIZE, V_STRIDE)
     padded = (t < tokens)[:, None] & (d < V_STRIDE)[None, :]
     tl.store(values + v_at[:, None] + d[None, :], value.to(values.dtype.element_ty), mask=padded)
 
@@ -73,21 +73,10 @@ def append(
 
 def builds(shape: Shape) -> list[Build]:
     """For float16 pages."""
-    types = {
-        "k": "*fp32",
-        "v": "*fp32",
-        "slots": "*i32",
-        "keys": "*fp16",
-        "values": "*fp16",
-        "tokens": "i32",
-        "k_page_stride": "i64",
-        "v_page_stride": "i64",
-    }
+    types = {**pages.TYPES, "k": "*fp32", "v": "*fp32", "slots": "*i32", "tokens": "i32"}
     constants = {
+        **pages.constants(shape),
         "HEADS": shape.num_kv_heads,
-        "HEAD_DIM": shape.head_dim,
-        "PAGE_SIZE": shape.page_size,
-        "V_STRIDE": ceil_div(shape.head_dim, 16) * 16,
         "BLOCK_T": BLOCK_T,
         "BLOCK_D": power_of_two(shape.head_dim),
     }

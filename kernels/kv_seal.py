@@ -6,11 +6,12 @@ import torch
 import triton
 import triton.language as tl
 
-from edgevid.kernels.build import Build, Shape, ceil_div, power_of_two
+from edgevid.kernels import pages
+from edgevid.kernels.build import LANES, Build, Shape, ceil_div, power_of_two
 from edgevid.kernels.hash_codes import round_half_even
+from edgevid.kernels.pages import key_at, value_at
 
 BLOCK_T = 16
-LANES = 16
 
 
 @triton.jit
@@ -34,21 +35,25 @@ def copy_tokens(
     listed = t < tokens
     source = tl.load(sources + t, mask=listed, other=0)
     target = tl.load(targets + t, mask=listed, other=0)
-    from_page = (source // PAGE_SIZE).to(tl.int64)
-    to_page = (target // PAGE_SIZE).to(tl.int64)
-    from_slot = source % PAGE_SIZE
-    to_slot = target % PAGE_SIZE
-    k_head = head * HEAD_DIM * PAGE_SIZE
+    from_k = key_at(source, head, k_page_stride, HEAD_DIM, PAGE_SIZE)
+    to_k = key_at(target, head, k_page_stride, HEAD_DIM, PAGE_SIZE)
     k_mask = listed[:, None] & (d < HEAD_DIM)
-    key = tl.load(
-        keys + (from_page * k_page_stride + k_head + from_slot)[:, None] + d * PAGE_SIZE, mask=k_mask
-    )
-    tl.store(keys + (to_page * k_page_stride + k_head + to_slot)[:, None] + d * PAGE_SIZE, key, mask=k_mask)
+    key = tl.load(keys + from_k[:, None] + d * PAGE_SIZE, mask=k_mask)
+    tl.store(keys + to_k[:, None] + d * PAGE_SIZE, key, mask=k_mask)
+    from_v = value_at(source, head, v_page_stride, PAGE_SIZE, V_STRIDE)
+    to_v = value_at(target, head, v_page_stride, PAGE_SIZE, V_STRIDE)
     v_mask = listed[:, None] & (d < V_STRIDE)
-    from_v = from_page * v_page_stride + (head * PAGE_SIZE + from_slot) * V_STRIDE
-    to_v = to_page * v_page_stride + (head * PAGE_SIZE + to_slot) * V_STRIDE
     value = tl.load(values + from_v[:, None] + d, mask=v_mask)
     tl.store(values + to_v[:, None] + d, value, mask=v_mask)
+
+
+@triton.jit
+def load_run(keys, start, last, head, d, HEADS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_T: tl.constexpr):
+    """A head's keys of BLOCK_T rows before ``last``, 0 where there is none, and where there is one."""
+    t = start + tl.arange(0, BLOCK_T)
+    mask = (t < last)[:, None] & (d < HEAD_DIM)[None, :]
+    row = (t.to(tl.int64) * HEADS + head) * HEAD_DIM
+    return tl.load(keys + row[:, None] + d[None, :], mask=mask, other=0.0), mask
 
 
 @triton.jit
@@ -72,20 +77,15 @@ def summarise(
     d = tl.arange(0, BLOCK_D)
     total = tl.zeros([BLOCK_D], tl.float32)
     for start in range(first, last, BLOCK_T):
-        t = start + tl.arange(0, BLOCK_T)
-        mask = (t < last)[:, None] & (d < HEAD_DIM)[None, :]
-        row = (t.to(tl.int64) * HEADS + head) * HEAD_DIM
-        total += tl.sum(tl.load(keys + row[:, None] + d[None, :], mask=mask, other=0.0), 0)
+        key, _ = load_run(keys, start, last, head, d, HEADS, HEAD_DIM, BLOCK_T)
+        total += tl.sum(key, 0)
     mean = tl.div_rn(total, (last - first).to(tl.float32))
     scale = tl.div_rn(tl.max(tl.abs(mean)), 127.0)
     codes = round_half_even(tl.div_rn(mean, tl.where(scale > 0, scale, 1.0)))
     stored = codes * scale
     farthest = 0.0
     for start in range(first, last, BLOCK_T):
-        t = start + tl.arange(0, BLOCK_T)
-        mask = (t < last)[:, None] & (d < HEAD_DIM)[None, :]
-        row = (t.to(tl.int64) * HEADS + head) * HEAD_DIM
-        key = tl.load(keys + row[:, None] + d[None, :], mask=mask, other=0.0)
+        key, mask = load_run(keys, start, last, head, d, HEADS, HEAD_DIM, BLOCK_T)
         apart = tl.where(mask, key - stored[None, :], 0.0)
         farthest = tl.maximum(farthest, tl.max(tl.sum(apart * apart, 1)))
     tl.store(means + (head * HEAD_DIM + d) * stride + cluster, codes.to(tl.int8), mask=d < HEAD_DIM)
@@ -143,13 +143,7 @@ def cluster_summaries(
 
 def builds(shape: Shape) -> list[Build]:
     """The copy of float16 pages, and the summaries."""
-    v_stride = ceil_div(shape.head_dim, 16) * 16
-    copied = {
-        **dict.fromkeys(("keys", "values"), "*fp16"),
-        **dict.fromkeys(("sources", "targets"), "*i32"),
-        "tokens": "i32",
-        **dict.fromkeys(("k_page_stride", "v_page_stride"), "i64"),
-    }
+    copied = {**pages.TYPES, "sources": "*i32", "targets": "*i32", "tokens": "i32"}
     summed = {
         "keys": "*fp32",
         "begin": "*i32",
@@ -158,20 +152,20 @@ def builds(shape: Shape) -> list[Build]:
         "radii": "*fp32",
         "stride": "i32",
     }
-    blocks = {"HEAD_DIM": shape.head_dim, "BLOCK_T": BLOCK_T, "BLOCK_D": power_of_two(shape.head_dim)}
+    blocks = {"BLOCK_T": BLOCK_T, "BLOCK_D": power_of_two(shape.head_dim)}
     return [
         Build(
             "kv_seal_copy",
             copy_tokens,
             copied,
-            {**blocks, "PAGE_SIZE": shape.page_size, "V_STRIDE": v_stride},
+            {**blocks, **pages.constants(shape)},
             ("ceil(tokens / BLOCK_T)", "kv_heads", "1"),
         ),
         Build(
             "kv_seal_summaries",
             summarise,
             summed,
-            {**blocks, "HEADS": shape.num_kv_heads, "SLACK": 1.0 + 2.0**-16},
+            {**blocks, "HEADS": shape.num_kv_heads, "HEAD_DIM": shape.head_dim, "SLACK": 1.0 + 2.0**-16},
             ("clusters", "HEADS", "1"),
         ),
     ]

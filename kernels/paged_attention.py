@@ -18,7 +18,9 @@ import torch
 import triton
 import triton.language as tl
 
+from edgevid.kernels import pages
 from edgevid.kernels.build import Build, Shape, ceil_div, power_of_two
+from edgevid.kernels.pages import key_at, value_at
 
 BLOCK_T = 64
 MIN_SPLIT = 256
@@ -72,9 +74,7 @@ def attend_split(
         t = start + tl.arange(0, BLOCK_T)
         listed = t < last
         slot = tl.load(slots + head * list_stride + t, mask=listed, other=0)
-        page = (slot // PAGE_SIZE).to(tl.int64)
-        inside = slot % PAGE_SIZE
-        k_at = page * k_page_stride + head * HEAD_DIM * PAGE_SIZE + inside
+        k_at = key_at(slot, head, k_page_stride, HEAD_DIM, PAGE_SIZE)
         k_mask = in_row[:, None] & listed[None, :]
         key = tl.load(keys + k_at[None, :] + d[:, None] * PAGE_SIZE, mask=k_mask, other=0.0).to(tl.float32)
         visible = (t[None, :] < seen[:, None]) & listed[None, :]
@@ -88,7 +88,7 @@ def attend_split(
         largest = highest
         total = total * kept + tl.sum(weights, 1)
         if VALUES:
-            v_at = page * v_page_stride + (head * PAGE_SIZE + inside) * V_STRIDE
+            v_at = value_at(slot, head, v_page_stride, PAGE_SIZE, V_STRIDE)
             v_mask = listed[:, None] & in_row[None, :]
             value = tl.load(values + v_at[:, None] + d[None, :], mask=v_mask, other=0.0).to(tl.float32)
             out = out * kept[:, None]
@@ -250,30 +250,28 @@ def _launch(
 
 def builds(shape: Shape) -> list[Build]:
     """Decode (16 rows a block), frame (64 rows) and mass."""
-    common = {"HEADS": shape.num_kv_heads, "GROUP": shape.group, "HEAD_DIM": shape.head_dim}
+    heads = {"HEADS": shape.num_kv_heads, "GROUP": shape.group}
     block_d = power_of_two(shape.head_dim)
-    floats = ("q", "part_max", "part_sum", "part_out")
+    parts = dict.fromkeys(("part_max", "part_sum", "part_out"), "*fp32")
     split_types = {
+        **pages.TYPES,
+        **parts,
         "q": "*fp32",
-        "keys": "*fp16",
-        "values": "*fp16",
         "slots": "*i32",
-        **dict.fromkeys(("part_max", "part_sum", "part_out"), "*fp32"),
         **dict.fromkeys(("rows", "tokens", "list_stride", "split_tokens"), "i32"),
-        **dict.fromkeys(("k_page_stride", "v_page_stride"), "i64"),
         "scale": "fp32",
     }
     join_types = {
-        **dict.fromkeys((*floats[1:], "out", "mass_max", "mass_sum"), "*fp32"),
+        **parts,
+        **dict.fromkeys(("out", "mass_max", "mass_sum"), "*fp32"),
         "rows": "i32",
         "splits": "i32",
     }
     made = []
     for name, with_values, block_r in (("decode", True, 16), ("frame", True, 64), ("mass", False, 64)):
         constants = {
-            **common,
-            "PAGE_SIZE": shape.page_size,
-            "V_STRIDE": ceil_div(shape.head_dim, 16) * 16,
+            **heads,
+            **pages.constants(shape),
             "VALUES": with_values,
             "PRECISION": "ieee",
             "BLOCK_R": block_r,
@@ -283,7 +281,7 @@ def builds(shape: Shape) -> list[Build]:
         grid = ("ceil(rows / BLOCK_R)", "HEADS", "ceil(tokens / split_tokens)")
         made.append(Build(f"paged_attention_{name}", attend_split, split_types, constants, grid))
     for name, with_values in (("join", True), ("mass_join", False)):
-        constants = {**common, "VALUES": with_values, "BLOCK_D": block_d}
+        constants = {**heads, "HEAD_DIM": shape.head_dim, "VALUES": with_values, "BLOCK_D": block_d}
         made.append(
             Build(f"paged_attention_{name}", join_splits, join_types, constants, ("rows", "HEADS", "1"), 1)
         )

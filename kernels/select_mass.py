@@ -73,6 +73,13 @@ def pool_rows(densities, inverses, pool, rows, clusters, BLOCK: tl.constexpr):
 
 
 @triton.jit
+def densest(density, among, c, BLOCK_C: tl.constexpr):
+    """Marks the one cluster with the highest density among some, the lowest index among equals."""
+    rest = tl.where(among, density, -1.0)
+    return c == tl.min(tl.where(rest == tl.max(rest), c, BLOCK_C))
+
+
+@triton.jit
 def take_mass(
     densities,
     counts,
@@ -108,8 +115,7 @@ def take_mass(
     elif EXACT:
         step = 0
         while (step < clusters) & (lack >= 0):
-            rest = tl.where(inside & (taken == 0), density, -1.0)
-            here = c == tl.min(tl.where(rest == tl.max(rest), c, BLOCK_C))
+            here = densest(density, inside & (taken == 0), c, BLOCK_C)
             taken = taken | here
             lack -= tl.sum(tl.where(here, mass, 0.0))
             step += 1
@@ -141,12 +147,16 @@ def cap_tokens(pool, counts, everything, marks, clusters, max_tokens, BLOCK_C: t
         # Room only shrinks, so what does not fit now never will.
         left = left & (count <= room)
         while tl.max(left.to(tl.int32)) > 0:
-            rest = tl.where(left, density, -1.0)
-            here = c == tl.min(tl.where(rest == tl.max(rest), c, BLOCK_C))
+            here = densest(density, left, c, BLOCK_C)
             kept = kept | here
             room -= tl.sum(tl.where(here, count, 0))
             left = left & (here == 0) & (count <= room)
         tl.store(marks + at, kept.to(tl.int8), mask=c < clusters)
+
+
+def warps_for(clusters: int) -> int:
+    """Of a program that holds so many."""
+    return 8 if clusters > 2048 else 4
 
 
 def select_mass(
@@ -169,7 +179,7 @@ def select_mass(
     marks = torch.zeros((heads, clusters), dtype=torch.int8, device=scores.device)
     if clusters == 0:
         return marks
-    block: dict[str, Any] = {"BLOCK_C": power_of_two(clusters), "num_warps": 8 if clusters > 2048 else 4}
+    block: dict[str, Any] = {"BLOCK_C": power_of_two(clusters), "num_warps": warps_for(clusters)}
     lacks, shares = torch.empty((2, heads, rows), dtype=torch.float64, device=scores.device).unbind()
     inverses, pool = scores.new_empty((heads, rows)), scores.new_empty((heads, clusters))
     everything = torch.zeros(heads, dtype=torch.int32, device=scores.device)
@@ -216,7 +226,7 @@ def select_mass(
 def builds(shape: Shape) -> list[Build]:
     """All four, the selection pooled by buckets, for up to the shape's clusters."""
     block = {"BLOCK_C": power_of_two(shape.max_clusters)}
-    warps = 8 if shape.max_clusters > 2048 else 4
+    warps = warps_for(shape.max_clusters)
     per_row = dict.fromkeys(("lacks", "shares"), "*fp64")
     sizes = {"rows": "i32", "clusters": "i32"}
     flags = {"everything": "*i32"}
