@@ -39,9 +39,11 @@ std::unique_ptr<KvCache> KvCache::fork(std::shared_ptr<const Sealer> sealer) con
       to.push_back(from[i]);
     }
   };
-  share(pages_, pages_for(kept()), copy->pages_);
+  share(pages_, filled_pages(kept()), copy->pages_);
   share(unshifted_sinks_, unshifted_sinks_.size(), copy->unshifted_sinks_);
   copy->segments_ = segments_;
+  copy->away_ = away_;
+  copy->slots_ = slots_;
   copy->length_ = length_;
   copy->evicted_ = evicted_;
   return copy;
@@ -62,8 +64,8 @@ void KvCache::begin_append(uint32_t rows, ThreadPool& threads) {
   if (sealer_) seal_due(threads);
   pending_ = rows;
   try {
-    if (rows > 0 && kept() % layout().page_size() != 0) own_page(kept() / layout().page_size());
-    const size_t needed = pages_for(uint64_t{kept()} + rows);
+    if (rows > 0 && kept() % layout().page_size() != 0) own_page(filled_pages(kept()) - 1);
+    const size_t needed = filled_pages(uint64_t{kept()} + rows);
     pages_.reserve(needed);
     while (pages_.size() < needed) pages_.push_back(pool_->acquire());
   } catch (...) {
@@ -79,7 +81,7 @@ void KvCache::commit() {
 
 void KvCache::rollback() {
   pending_ = 0;
-  while (pages_.size() > pages_for(kept())) {
+  while (pages_.size() > filled_pages(kept())) {
     pool_->release(pages_.back());
     pages_.pop_back();
   }
@@ -99,19 +101,50 @@ void KvCache::truncate(uint64_t length, ThreadPool& threads) {
   const auto start = [this](size_t segment) { return window_.sinks + segment * sealer_->policy().segment; };
   size_t left = segments_.size();
   while (left > 0 && start(left - 1) >= remaining) --left;
-  if (left > 0 && start(left) > remaining) unseal(--left, threads);
+  if (left > 0 && start(left) > remaining) {
+    --left;
+    left < away_.size() ? unseal_away(left, threads) : unseal(left, threads);
+  }
   segments_.resize(left);
+  away_.resize(std::min(left, away_.size()));
   length_ = length;
   rollback();
+  marks_.forget_after(length);
+  if (!journal_) return;
+  count_index();
+  length < window_.sinks ? journal_->clear() : journal_->keep_segments(left);
 }
 
 void KvCache::add_extents(uint32_t first, uint32_t count, std::vector<ops::Extent>& out) const {
+  const uint32_t away_begin = sink_pages(), away_end = away_begin + away_pages();
+  for_pages(first, count, [&](uint32_t page, int32_t slot, int32_t run) {
+    if (page >= away_begin && page < away_end)
+      throw Error(ErrorCode::kInvalidArgument, "these tokens are in the session file, not in memory");
+    out.push_back({pool_->data(pages_[page < away_begin ? page : page - away_pages()]), slot, run});
+  });
+}
+
+void KvCache::add_layer_extents(uint32_t layer, uint32_t first, uint32_t count,
+                                const std::vector<uint8_t*>& away_pages_at,
+                                std::vector<ops::Extent>& out) const {
+  const uint32_t away_begin = sink_pages(), away_end = away_begin + away_pages();
+  const size_t offset = layer * layout().layer_bytes();
+  for_pages(first, count, [&](uint32_t page, int32_t slot, int32_t run) {
+    const bool is_away = page >= away_begin && page < away_end;
+    uint8_t* const at = is_away
+                            ? away_pages_at[page - away_begin]
+                            : pool_->data(pages_[page < away_begin ? page : page - away_pages()]) + offset;
+    out.push_back({at, slot, run});
+  });
+}
+
+template <class Fn>
+void KvCache::for_pages(uint32_t first, uint32_t count, const Fn& fn) const {
   const uint32_t page_size = layout().page_size();
   while (count > 0) {
     const uint32_t slot = first % page_size;
     const uint32_t run = std::min(count, page_size - slot);
-    out.push_back(
-        {pool_->data(pages_[first / page_size]), static_cast<int32_t>(slot), static_cast<int32_t>(run)});
+    fn(first / page_size, static_cast<int32_t>(slot), static_cast<int32_t>(run));
     first += run;
     count -= run;
   }
@@ -122,35 +155,54 @@ void KvCache::add_extents(uint32_t first, uint32_t count, std::vector<ops::Exten
 void KvCache::slide(uint32_t rows, ThreadPool& threads) {
   if (window_.tokens == 0 || uint64_t{kept()} + rows <= window_.tokens) return;
   own_sinks();  // may fail; the rest does not
-  while (uint64_t{kept()} + rows > window_.tokens) {
-    const auto oldest = pages_.begin() + sink_pages();
-    std::for_each(oldest, oldest + drop_pages(), [this](PageId id) { pool_->release(id); });
-    pages_.erase(oldest, oldest + drop_pages());
-    if (!segments_.empty()) segments_.erase(segments_.begin());
-    evicted_ += drop_pages() * layout().page_size();
-  }
+  while (uint64_t{kept()} + rows > window_.tokens) drop_oldest();
+  if (journal_) count_index();
+  shift_sinks(threads);
+}
+
+void KvCache::shift_sinks(ThreadPool& threads) {
   for (uint32_t i = 0; i < sink_pages(); ++i)
     shift_page(layout(), rotation_, static_cast<int32_t>(evicted_), pool_->data(unshifted_sinks_[i]),
                pool_->data(pages_[i]), threads);
 }
 
-void KvCache::seal_due(ThreadPool& threads) {
-  const SealPolicy& policy = sealer_->policy();
-  while (kept() >= uint64_t{window_.sinks} + sealed() + policy.segment + policy.recent) {
-    const size_t index = segments_.size();
-    std::vector<PageId> fresh;
-    if (!try_acquire(sealer_->pages(), fresh)) return;
-    try {
-      segments_.reserve(index + 1);
-      const Segment* previous = segments_.empty() ? nullptr : segments_.back().get();
-      segments_.push_back(sealer_->seal(segment_data(index), data_of(fresh),
-                                        evicted_ + window_.sinks + uint64_t{sealed()}, previous, threads));
-    } catch (...) {
-      for (const PageId id : fresh) pool_->release(id);
-      throw;
-    }
-    replace_segment_pages(index, fresh);
+void KvCache::drop_oldest() {
+  if (!away_.empty()) {
+    away_.erase(away_.begin());
+  } else {
+    const auto oldest = pages_.begin() + sink_pages();
+    std::for_each(oldest, oldest + drop_pages(), [this](PageId id) { pool_->release(id); });
+    pages_.erase(oldest, oldest + drop_pages());
   }
+  if (!segments_.empty()) segments_.erase(segments_.begin());
+  if (journal_ && !journal_->segments().empty()) journal_->drop_first();
+  evicted_ += drop_pages() * layout().page_size();
+}
+
+void KvCache::seal_due(ThreadPool& threads) {
+  if (journal_) store_due();
+  while (seal_next(threads))
+    if (journal_) store_due();
+}
+
+// False when nothing is due or there are no pages for it.
+bool KvCache::seal_next(ThreadPool& threads) {
+  const SealPolicy& policy = sealer_->policy();
+  if (kept() < uint64_t{window_.sinks} + sealed() + policy.segment + policy.recent) return false;
+  const size_t index = segments_.size();
+  std::vector<PageId> fresh;
+  if (!try_acquire(sealer_->pages(), fresh)) return false;
+  try {
+    segments_.reserve(index + 1);
+    const Segment* previous = segments_.empty() ? nullptr : segments_.back().get();
+    segments_.push_back(
+        sealer_->seal(segment_data(index), data_of(fresh), segment_position(index), previous, threads));
+  } catch (...) {
+    for (const PageId id : fresh) pool_->release(id);
+    throw;
+  }
+  replace_segment_pages(index, fresh);
+  return true;
 }
 
 // Leaves the segment listed; the caller drops it.
@@ -165,6 +217,29 @@ void KvCache::unseal(size_t index, ThreadPool& threads) {
     throw;
   }
   replace_segment_pages(index, fresh);
+}
+
+// The same of a segment that is away; those after it must be dropped too.
+void KvCache::unseal_away(size_t index, ThreadPool& threads) {
+  std::vector<PageId> fresh;
+  if (!try_acquire(sealer_->pages(), fresh))
+    throw Error(ErrorCode::kOutOfMemory, "the KV cache has no room to reopen a sealed segment");
+  try {
+    std::vector<AlignedBuffer> sealed;
+    for (uint32_t page = 0; page < sealer_->pages(); ++page)
+      sealed.push_back(slots_->file().read_page(layout(), *away_[index], page));
+    std::vector<uint8_t*> from;
+    for (const AlignedBuffer& page : sealed) from.push_back(page.data());
+    sealer_->unseal(*segments_[index], from, data_of(fresh), threads);
+    pages_.reserve(pages_.size() + fresh.size());
+  } catch (...) {
+    for (const PageId id : fresh) pool_->release(id);
+    throw;
+  }
+  for (size_t i = sink_pages(); i < pages_.size(); ++i) pool_->release(pages_[i]);
+  pages_.resize(sink_pages());
+  pages_.insert(pages_.end(), fresh.begin(), fresh.end());
+  away_.resize(index);
 }
 
 bool KvCache::try_acquire(uint32_t count, std::vector<PageId>& fresh) {
@@ -185,14 +260,15 @@ std::vector<uint8_t*> KvCache::data_of(const std::vector<PageId>& pages) const {
   return data;
 }
 
+// Of the segment that is `index`th of all; it is not away.
 std::vector<uint8_t*> KvCache::segment_data(size_t index) const {
-  const auto first = pages_.begin() + static_cast<std::ptrdiff_t>(sink_pages() + index * sealer_->pages());
+  const auto first = pages_.begin() + static_cast<std::ptrdiff_t>(first_page(index));
   return data_of({first, first + sealer_->pages()});
 }
 
 void KvCache::replace_segment_pages(size_t index, const std::vector<PageId>& fresh) {
   for (size_t i = 0; i < fresh.size(); ++i)
-    pool_->release(std::exchange(pages_[sink_pages() + index * sealer_->pages() + i], fresh[i]));
+    pool_->release(std::exchange(pages_[first_page(index) + i], fresh[i]));
 }
 
 void KvCache::own_sinks() {

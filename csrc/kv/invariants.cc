@@ -6,7 +6,74 @@
 namespace ev::kv {
 namespace {
 
-std::string check_layer(const LayerClusters& layer, uint32_t tokens) {
+std::string check_session(const KvCache& cache) {
+  if (cache.away().size() > cache.segments().size()) return "more segments are away than there are";
+  if (!cache.away().empty() && cache.slots() == nullptr) return "segments are away without slots";
+  for (size_t i = 0; i < cache.away().size(); ++i) {
+    const Cell& cell = *cache.away()[i];
+    const uint64_t position = cache.evicted() + cache.window().sinks + i * uint64_t{cell.header.tokens};
+    if (cell.index.segment != cache.segments()[i] || cell.header.first_position != position)
+      return "a segment that is away is not the one in the file";
+  }
+  if (cache.journal() == nullptr) return "";
+  const std::vector<CellPtr>& written = cache.journal()->segments();
+  if (written.size() > cache.segments().size()) return "more segments are written than there are";
+  for (size_t i = 0; i < written.size(); ++i)
+    if (written[i]->retired || written[i]->index.segment != cache.segments()[i])
+      return "a segment is not the one that was written";
+  if (cache.slots() != nullptr && written.size() != cache.away().size())
+    return "a written segment is still in memory";
+  return cache.slots() != nullptr ? cache.slots()->find_violation() : "";
+}
+
+std::string check_segments(const KvCache& cache) {
+  if (cache.segments().empty()) return "";
+  if (cache.sealer() == nullptr) return "there are sealed segments without a sealer";
+  if (uint64_t{cache.window().sinks} + cache.sealed() > cache.kept())
+    return "sealed tokens are no longer kept";
+  for (const SegmentPtr& segment : cache.segments()) {
+    if (segment->tokens != cache.sealer()->policy().segment ||
+        segment->layers.size() != cache.layout().n_layers)
+      return "a segment has a wrong size";
+    for (const LayerClusters& layer : segment->layers) {
+      std::string violation = find_violation(layer, segment->tokens);
+      if (!violation.empty()) return violation;
+    }
+  }
+  return "";
+}
+
+std::string check_cache(const KvCache& cache) {
+  const uint32_t page_size = cache.layout().page_size();
+  const WindowPolicy& window = cache.window();
+  const uint64_t filled = uint64_t{cache.kept()} + cache.pending();
+  const size_t sink_pages = window.sinks / page_size;
+  if (cache.evicted() > cache.length()) return "more tokens evicted than seen";
+  if (cache.pages().size() + cache.away_pages() != (filled + page_size - 1) / page_size)
+    return "the block table does not match the tokens kept";
+  if (cache.evicted() % page_size != 0) return "part of a page was evicted";
+  if (window.tokens != 0 && filled > window.tokens) return "the window is exceeded";
+  if (window.tokens == 0 && cache.evicted() != 0) return "tokens were evicted without a window";
+  const size_t unshifted = cache.unshifted_sinks().size();
+  if (unshifted != sink_pages && (unshifted != 0 || cache.evicted() != 0))
+    return "the sinks lack their unshifted copy";
+  if (cache.evicted() != 0 && cache.kept() < window.sinks) return "a sink was evicted";
+  std::string violation = check_session(cache);
+  return violation.empty() ? check_segments(cache) : violation;
+}
+
+using Slots = std::vector<std::pair<const void*, int32_t>>;
+
+Slots slots_of(const std::vector<ops::Extent>& extents) {
+  Slots slots;
+  for (const ops::Extent& e : extents)
+    for (int32_t i = 0; i < e.count; ++i) slots.emplace_back(e.page, e.first + i);
+  return slots;
+}
+
+}  // namespace
+
+std::string find_violation(const LayerClusters& layer, uint32_t tokens) {
   std::vector<bool> seen(tokens);
   if (layer.order.size() != tokens) return "a layer's slots are not its segment's tokens";
   for (const uint16_t token : layer.order) {
@@ -24,52 +91,6 @@ std::string check_layer(const LayerClusters& layer, uint32_t tokens) {
   }
   return "";
 }
-
-std::string check_segments(const KvCache& cache) {
-  if (cache.segments().empty()) return "";
-  if (cache.sealer() == nullptr) return "there are sealed segments without a sealer";
-  if (uint64_t{cache.window().sinks} + cache.sealed() > cache.kept())
-    return "sealed tokens are no longer kept";
-  for (const SegmentPtr& segment : cache.segments()) {
-    if (segment->tokens != cache.sealer()->policy().segment ||
-        segment->layers.size() != cache.layout().n_layers)
-      return "a segment has a wrong size";
-    for (const LayerClusters& layer : segment->layers) {
-      std::string violation = check_layer(layer, segment->tokens);
-      if (!violation.empty()) return violation;
-    }
-  }
-  return "";
-}
-
-std::string check_cache(const KvCache& cache) {
-  const uint32_t page_size = cache.layout().page_size();
-  const WindowPolicy& window = cache.window();
-  const uint64_t filled = uint64_t{cache.kept()} + cache.pending();
-  const size_t sink_pages = window.sinks / page_size;
-  if (cache.evicted() > cache.length()) return "more tokens evicted than seen";
-  if (cache.pages().size() != (filled + page_size - 1) / page_size)
-    return "the block table does not match the tokens kept";
-  if (cache.evicted() % page_size != 0) return "part of a page was evicted";
-  if (window.tokens != 0 && filled > window.tokens) return "the window is exceeded";
-  if (window.tokens == 0 && cache.evicted() != 0) return "tokens were evicted without a window";
-  const size_t unshifted = cache.unshifted_sinks().size();
-  if (unshifted != sink_pages && (unshifted != 0 || cache.evicted() != 0))
-    return "the sinks lack their unshifted copy";
-  if (cache.evicted() != 0 && cache.kept() < window.sinks) return "a sink was evicted";
-  return check_segments(cache);
-}
-
-using Slots = std::vector<std::pair<const void*, int32_t>>;
-
-Slots slots_of(const std::vector<ops::Extent>& extents) {
-  Slots slots;
-  for (const ops::Extent& e : extents)
-    for (int32_t i = 0; i < e.count; ++i) slots.emplace_back(e.page, e.first + i);
-  return slots;
-}
-
-}  // namespace
 
 std::string find_violation(const PagePool& pool, const std::vector<const KvCache*>& caches) {
   const PoolStats stats = pool.stats();

@@ -18,12 +18,17 @@ namespace ev::kv {
 //   - whole pages are evicted, only between sinks and newest, and the window is not exceeded;
 //   - the sinks have an unshifted copy once the window has slid;
 //   - sealed segments hold tokens that are kept, each token in exactly one slot and one cluster of every
-//   layer.
+//     layer;
+//   - what is written to a session file, or away, is what the cache lists, and the slots are in order.
 // `caches` must be all caches of the pool, none of them in use on another thread.
 std::string find_violation(const PagePool& pool, const std::vector<const KvCache*>& caches);
 
 // The same for what a step attends: no token twice, sinks, unsealed tokens and the step's rows all there, the
 // rows last and in order.
 std::string find_violation(const KvCache& cache, const std::vector<ops::Extent>& attended);
+
+// The same for the clusters of one layer of a segment: each token in exactly one slot, each slot in exactly
+// one cluster.
+std::string find_violation(const LayerClusters& layer, uint32_t tokens);
 
 }  // namespace ev::kv

@@ -28,6 +28,7 @@ struct PageLayout {
   size_t page_bytes() const {
     return static_cast<size_t>(layer_elements() * shape.element_bytes()) * n_layers;
   }
+  size_t layer_bytes() const { return page_bytes() / n_layers; }
   ops::KvLayer layer(uint32_t index) const {
     const int64_t start = layer_elements() * index;
     return {shape, start, start + shape.k_plane_elements()};

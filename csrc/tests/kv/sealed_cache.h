@@ -2,7 +2,9 @@
 // belong to.
 #pragma once
 
+#include <algorithm>
 #include <memory>
+#include <numeric>
 #include <vector>
 
 #include "kv/cache.h"
@@ -75,16 +77,41 @@ class SealedCaches {
 
   // Which token (its position modulo 2048) lies in each slot that is kept.
   static std::vector<uint64_t> tokens(const kv::KvCache& cache, uint32_t layer) {
+    std::vector<kv::SlotPool::Page> wanted;
+    for (const kv::CellPtr& cell : cache.away())
+      for (uint32_t page = 0; page < kSegment / kPageSize; ++page) wanted.push_back({cell.get(), page});
+    kv::SlotPool::Held held;
+    if (!wanted.empty()) held = cache.slots()->hold(layer, wanted);
+    std::vector<uint8_t*> away;
+    for (size_t i = 0; i < held.size(); ++i) away.push_back(held.data(i));
     std::vector<ops::Extent> extents;
-    cache.add_extents(0, cache.kept(), extents);
+    cache.add_layer_extents(layer, 0, cache.kept(), away, extents);
     std::vector<float> memory(kPageSize * kCols);
     const MatrixRef<float> rows(memory.data(), kPageSize, kCols);
     std::vector<uint64_t> out;
     for (const ops::Extent& e : extents) {
-      kv::read_values(cache.layout().layer(layer), static_cast<const uint8_t*>(e.page), rows);
+      kv::read_values(cache.layer_view(), static_cast<const uint8_t*>(e.page), rows);
       for (int32_t i = 0; i < e.count; ++i) out.push_back(static_cast<uint64_t>(rows.row(e.first + i)[0]));
     }
     return out;
+  }
+
+  // Whether every slot holds the token that the segments' orders name.
+  static bool in_place(const kv::KvCache& cache) {
+    for (uint32_t layer = 0; layer < kLayers; ++layer) {
+      const std::vector<uint64_t> found = tokens(cache, layer);
+      std::vector<uint64_t> want(found.size());
+      std::iota(want.begin(), want.end(), uint64_t{0});
+      size_t first = std::min<size_t>(kSinks, want.size());
+      for (const kv::SegmentPtr& segment : cache.segments()) {
+        for (size_t slot = 0; slot < segment->tokens; ++slot)
+          want[first + slot] = first + segment->layers[layer].order[slot];
+        first += segment->tokens;
+      }
+      for (size_t i = kSinks; i < want.size(); ++i) want[i] = (want[i] + cache.evicted()) % 2048;
+      if (found != want) return false;
+    }
+    return true;
   }
 
   ThreadPool threads{1};
