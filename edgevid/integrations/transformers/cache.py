@@ -1,0 +1,138 @@
+"""The cache of a Hugging Face model, with retrieval in every layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+from edgevid.core.errors import UsageError
+from edgevid.core.kv_config import KVConfig, RetrievalConfig
+from edgevid.integrations.transformers.clusters import Clusters
+from edgevid.integrations.transformers.layer import Bounds, LayerStats, StreamLayer
+from edgevid.ops.backend import Backend
+from edgevid.ops.dequantize import Floats
+from edgevid.ops.paged_attention import KvCache
+
+HANDLE = "edgevid_layer"
+"""Attribute of the key tensor that tells the attention function which layer of which cache it belongs to."""
+
+DEFAULT = KVConfig(max_tokens=8192, retrieval=RetrievalConfig(rotated=True))
+
+
+class RetrievalCache(Cache):  # type: ignore[misc]  # transformers is not typed here
+    """``past_key_values`` of one stream for a model with ``attn_implementation="edgevid"``.
+
+    Past ``kv.max_tokens`` the oldest segments are forgotten, the sinks and what is new stay; positions go on
+    counting. Tokens can be taken back (``crop(-n)``) while they are not sealed, the newest
+    ``kv.retrieval.recent`` of them always.
+
+    Args:
+        config: the model's; its text part is used.
+        kv: bounds and retrieval. Codes are made of rotated keys, as the model hands them over.
+        f32: keep float32 instead of float16.
+        threads: of attention; 0 = all processors.
+
+    Raises:
+        UsageError: ``kv`` has no ``max_tokens`` or no ``retrieval``, or asks for what this door cannot do.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        kv: KVConfig = DEFAULT,
+        *,
+        f32: bool = False,
+        threads: int = 0,
+        backend: Backend = "native",
+    ) -> None:
+        retrieval = _checked(kv)
+        text = config.get_text_config(decoder=True)
+        heads = text.num_key_value_heads
+        head_dim = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        shape = {"num_kv_heads": heads, "head_dim": head_dim}
+        bounds = Bounds(kv.page_size, int(kv.max_tokens or 0), kv.sinks, retrieval.segment)
+        layers, per = text.num_hidden_layers, bounds.pages
+        store = KvCache(
+            num_pages=layers * per, page_size=kv.page_size, f32=f32, threads=threads, backend=backend, **shape
+        )
+
+        def stream(index: int) -> StreamLayer:
+            clusters = Clusters(retrieval, layer=index, backend=backend, **shape)
+            pages = range(index * per, (index + 1) * per)
+            return StreamLayer(store, pages, clusters, bounds=bounds, retrieval=retrieval, f32=f32)
+
+        super().__init__(layers=[_Layer(partial(stream, index)) for index in range(layers)])
+
+    def stats(self) -> list[LayerStats]:
+        """Per layer, what was attended since the beginning."""
+        return [layer.stream.stats for layer in self.layers]
+
+
+class _Layer(CacheLayerMixin):  # type: ignore[misc]
+    """What transformers asks of a layer's cache; ``keys`` and ``values`` stay None."""
+
+    is_sliding = False
+    supports_early_init = False
+
+    def __init__(self, make: Callable[[], StreamLayer]) -> None:
+        super().__init__()
+        self._make = make
+        self.stream = make()
+
+    def lazy_initialization(self, key_states: Any, value_states: Any) -> None:
+        """Nothing is left to do: pages are allocated with the cache."""
+
+    def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        if len(key_states) != 1:
+            raise UsageError("a RetrievalCache holds one stream, not a batch", fix="a cache for each")
+        self.stream.append(rows_of(key_states), rows_of(value_states))
+        setattr(key_states, HANDLE, self.stream)
+        return key_states, value_states
+
+    def get_seq_length(self) -> int:
+        return self.stream.seen
+
+    def get_max_length(self) -> int:
+        return -1  # the oldest tokens make room
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.stream.seen + query_length, 0
+
+    def crop(self, tokens_to_remove: int) -> None:
+        self.stream.take_back(-tokens_to_remove)
+
+    def reset(self) -> None:
+        self.stream = self._make()
+
+
+def rows_of(states: Any) -> Floats:
+    """float32 [rows, heads, head_dim] of a tensor [1, heads, rows, head_dim] on any device.
+
+    Raises:
+        UsageError: it is part of a gradient's computation.
+    """
+    if states.requires_grad:
+        raise UsageError("edgevid's attention has no gradient", fix="torch.inference_mode()")
+    return np.ascontiguousarray(states[0].transpose(0, 1).to("cpu", torch.float32).numpy())
+
+
+def _checked(kv: KVConfig) -> RetrievalConfig:
+    retrieval = kv.retrieval
+    if retrieval is None or kv.max_tokens is None:
+        raise UsageError(
+            "a RetrievalCache needs bounds and a retrieval",
+            fix="KVConfig(max_tokens=8192, retrieval=RetrievalConfig(rotated=True))",
+        )
+    if not retrieval.rotated:
+        raise UsageError("Hugging Face models hand over rotated keys", fix="RetrievalConfig(rotated=True)")
+    if retrieval.certify:
+        raise UsageError("no bound is computed here", fix="RetrievalConfig(certify=False)")
+    least = kv.sinks + retrieval.segment + retrieval.recent
+    if kv.max_tokens <= least:
+        raise UsageError(f"max_tokens is {kv.max_tokens}, must exceed sinks + segment + recent ({least})")
+    return retrieval
