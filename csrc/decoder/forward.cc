@@ -10,6 +10,23 @@
 #include "ops/swiglu.h"
 
 namespace ev::decoder {
+namespace {
+
+// A selection's step, ended however it ends.
+class StepOf {
+ public:
+  StepOf(kv::Selection& selection, const kv::KvCache& cache) : selection_(selection) {
+    selection_.begin_step(cache);
+  }
+  ~StepOf() { selection_.end_step(); }
+  StepOf(const StepOf&) = delete;
+  StepOf& operator=(const StepOf&) = delete;
+
+ private:
+  kv::Selection& selection_;
+};
+
+}  // namespace
 
 Forward::Forward(const ModelConfig& config, const Weights& weights, uint32_t max_rows, ThreadPool& threads)
     : config_(config),
@@ -27,7 +44,7 @@ Forward::Forward(const ModelConfig& config, const Weights& weights, uint32_t max
 void Forward::run(const kv::KvCache& cache, kv::Selection& selection, const RunLimits& limits) {
   begin(cache);
   attention_ns_ = 0;
-  selection.begin_step(cache);
+  const StepOf step(selection, cache);
   const MatrixRef<float> x = x_.rows(m_), normed = normed_.rows(m_), delta = delta_.rows(m_);
   for (uint32_t i = 0; i < config_.n_layers; ++i) {
     limits.check();
@@ -73,11 +90,11 @@ void Forward::attend(uint32_t index, const kv::KvCache& cache, kv::Selection& se
   ops::rope(q, n_heads, head_dim, rope_, config_.rope_layout, threads_);
   ops::rope(k, n_kv_heads, head_dim, rope_, config_.rope_layout, threads_);
 
-  const ops::KvLayer kv_layer = cache.layout().layer(index);
-  ops::kv_append(kv_layer, k, v, slots_, threads_);
+  ops::kv_append(cache.layout().layer(index), k, v, slots_, threads_);
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
   const auto began = std::chrono::steady_clock::now();
-  ops::paged_attention(q, n_heads, kv_layer, selection.plans(index, q, threads_), scale, attended, threads_);
+  const kv::Plans& plans = selection.plans(index, q, threads_);
+  ops::paged_attention(q, n_heads, plans.layer, plans.heads, scale, attended, threads_);
   attention_ns_ +=
       static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count());
   apply(layer.attn_output, attended, {}, delta_.rows(m_));

@@ -71,6 +71,26 @@ Slots slots_of(const std::vector<ops::Extent>& extents) {
   return slots;
 }
 
+// `kept`: where all tokens lie, the step's rows last.
+std::string check_attended(const KvCache& cache, Slots kept, Slots mine) {
+  const auto rows = static_cast<std::ptrdiff_t>(cache.pending());
+  const auto sinks = static_cast<std::ptrdiff_t>(std::min(cache.window().sinks, cache.kept()));
+  Slots wanted(kept.begin(), kept.begin() + sinks);
+  wanted.insert(wanted.end(), kept.begin() + sinks + cache.sealed(), kept.end());
+  if (static_cast<std::ptrdiff_t>(mine.size()) < rows ||
+      !std::equal(mine.end() - rows, mine.end(), kept.end() - rows))
+    return "the step's rows are not the last tokens attended";
+  std::sort(mine.begin(), mine.end());
+  std::sort(kept.begin(), kept.end());
+  std::sort(wanted.begin(), wanted.end());
+  if (std::adjacent_find(mine.begin(), mine.end()) != mine.end()) return "a token is attended twice";
+  if (!std::includes(kept.begin(), kept.end(), mine.begin(), mine.end()))
+    return "a token is attended that is not kept";
+  if (!std::includes(mine.begin(), mine.end(), wanted.begin(), wanted.end()))
+    return "a resident token is not attended";
+  return "";
+}
+
 }  // namespace
 
 std::string find_violation(const LayerClusters& layer, uint32_t tokens) {
@@ -118,25 +138,21 @@ std::string find_violation(const PagePool& pool, const std::vector<const KvCache
 }
 
 std::string find_violation(const KvCache& cache, const std::vector<ops::Extent>& attended) {
-  const uint32_t sinks = std::min(cache.window().sinks, cache.kept());
-  const uint32_t unsealed = sinks + cache.sealed(), end = cache.kept() + cache.pending();
-  std::vector<ops::Extent> all, resident;
-  cache.add_extents(0, end, all);
-  cache.add_extents(0, sinks, resident);
-  cache.add_extents(unsealed, end - unsealed, resident);
-  Slots mine = slots_of(attended), kept = slots_of(all), wanted = slots_of(resident);
-  if (mine.size() < cache.pending() ||
-      !std::equal(mine.end() - cache.pending(), mine.end(), kept.end() - cache.pending()))
-    return "the step's rows are not the last tokens attended";
-  std::sort(mine.begin(), mine.end());
-  std::sort(kept.begin(), kept.end());
-  std::sort(wanted.begin(), wanted.end());
-  if (std::adjacent_find(mine.begin(), mine.end()) != mine.end()) return "a token is attended twice";
-  if (!std::includes(kept.begin(), kept.end(), mine.begin(), mine.end()))
-    return "a token is attended that is not kept";
-  if (!std::includes(mine.begin(), mine.end(), wanted.begin(), wanted.end()))
-    return "a resident token is not attended";
-  return "";
+  std::vector<ops::Extent> kept;
+  cache.add_extents(0, cache.kept() + cache.pending(), kept);
+  return check_attended(cache, slots_of(kept), slots_of(attended));
+}
+
+std::string find_violation(const KvCache& cache, uint32_t layer, const std::vector<ops::Extent>& attended) {
+  if (cache.away().empty()) return find_violation(cache, attended);
+  std::vector<SlotPool::Page> pages;
+  const uint32_t per_cell = cache.sealer()->pages();
+  for (uint32_t i = 0; i < cache.away_pages(); ++i)
+    pages.push_back({cache.away()[i / per_cell].get(), i % per_cell});
+  std::vector<uint8_t*> where = cache.slots()->find(layer, pages);
+  std::vector<ops::Extent> kept;
+  cache.add_layer_extents(layer, 0, cache.kept() + cache.pending(), where, kept);
+  return check_attended(cache, slots_of(kept), slots_of(attended));
 }
 
 }  // namespace ev::kv

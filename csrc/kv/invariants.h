@@ -26,6 +26,8 @@ std::string find_violation(const PagePool& pool, const std::vector<const KvCache
 // The same for what a step attends: no token twice, sinks, unsealed tokens and the step's rows all there, the
 // rows last and in order.
 std::string find_violation(const KvCache& cache, const std::vector<ops::Extent>& attended);
+// The same when something is away, so that extents lie in `layer` (KvCache::add_layer_extents()).
+std::string find_violation(const KvCache& cache, uint32_t layer, const std::vector<ops::Extent>& attended);
 
 // The same for the clusters of one layer of a segment: each token in exactly one slot, each slot in exactly
 // one cluster.

@@ -15,6 +15,22 @@ float score_scale(const ops::KvShape& s) {
   return 1.0f / std::sqrt(static_cast<float>(s.head_dim));
 }
 
+// Adds the nanoseconds of its life.
+class Stopwatch {
+ public:
+  explicit Stopwatch(uint64_t& total) : total_(total) {}
+  ~Stopwatch() {
+    total_ +=
+        static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - began_).count());
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  uint64_t& total_;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+};
+
 }  // namespace
 
 std::string ResvSelection::name() const {
@@ -33,9 +49,12 @@ void ResvSelection::begin_step(const KvCache& cache) {
   cache_ = &cache;
   const uint32_t kept = cache.kept(), rows = cache.pending();
   const uint32_t sealed_end = std::min(cache.window().sinks, kept) + cache.sealed();
-  everything_.clear();
-  cache.add_extents(0, kept + rows, everything_);
-  dense_plan_.set(everything_, rows, cache.layout().shape);
+  away_.begin_step(cache);
+  if (!away_.any()) {
+    everything_.clear();
+    cache.add_extents(0, kept + rows, everything_);
+    dense_plan_.set(everything_, rows, cache.layout().shape);
+  }
   std::vector<ops::Extent> resident;
   cache.add_extents(0, std::min(cache.window().sinks, kept), resident);
   cache.add_extents(sealed_end, kept + rows - sealed_end, resident);
@@ -46,10 +65,23 @@ const std::vector<ops::Extent>& ResvSelection::attended(size_t head) const {
   return dense_ ? everything_ : heads_[head].extents;
 }
 
-const Plans& ResvSelection::all() {
+const Plans& ResvSelection::all(uint32_t layer) {
   dense_ = true;
-  plans_ = {&dense_plan_};
+  if (away_.any()) {
+    away_.want_all();
+    away_.hold(layer);
+    everything_.clear();
+    add_extents(layer, 0, cache_->kept() + cache_->pending(), everything_);
+    dense_plan_.set(everything_, cache_->pending(), cache_->layout().shape);
+  }
+  plans_.heads = {&dense_plan_};
   return plans_;
+}
+
+void ResvSelection::add_extents(uint32_t layer, uint32_t first, uint32_t count,
+                                std::vector<ops::Extent>& out) const {
+  away_.any() ? cache_->add_layer_extents(layer, first, count, away_.where(), out)
+              : cache_->add_extents(first, count, out);
 }
 
 const Plans& ResvSelection::plans(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) {
@@ -57,25 +89,26 @@ const Plans& ResvSelection::plans(uint32_t layer, MatrixRef<const float> q, Thre
   const ops::KvShape& shape = cache_->layout().shape;
   const int64_t token_bytes = (shape.head_dim + shape.v_stride()) * shape.element_bytes();
   const int64_t sealed = cache_->sealed();
+  const bool capped = policy_.rule.max_tokens > 0 && sealed > policy_.rule.max_tokens;
+  away_.begin_layer();
+  plans_.layer = away_.any() ? cache_->layer_view() : cache_->layout().layer(layer);
   if (sealed > 0) ++stats.steps;
   const auto attend_all = [&]() -> const Plans& {
     if (sealed > 0) {
       ++stats.dense;
       stats.retrieved += 1.0;
     }
-    stats.kv_bytes += static_cast<uint64_t>(dense_plan_.num_tokens() * shape.num_kv_heads * token_bytes);
-    return all();
+    const int64_t tokens = int64_t{cache_->kept()} + cache_->pending();
+    stats.kv_bytes += static_cast<uint64_t>(tokens * shape.num_kv_heads * token_bytes);
+    return all(layer);
   };
-  if (sealed == 0 || sealed < policy_.min_sealed) return attend_all();
+  if (sealed == 0 || (sealed < policy_.min_sealed && !capped)) return attend_all();
   if (pause_[layer] > 0) {
     --pause_[layer];
     return attend_all();
   }
 
-  const auto began = std::chrono::steady_clock::now();
   choose(layer, q, threads);
-  prediction_ns_ += static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - began).count());
   int64_t chosen = 0;
   for (const Head& head : heads_) {
     chosen += head.chosen;
@@ -84,20 +117,37 @@ const Plans& ResvSelection::plans(uint32_t layer, MatrixRef<const float> q, Thre
   for (const SegmentPtr& segment : cache_->segments())
     stats.table_bytes += segment->layers[layer].summaries.bytes();
   const double share = static_cast<double>(chosen) / static_cast<double>(sealed * shape.num_kv_heads);
-  if (share > policy_.dense_share && !policy_.everything) {
+  if (share > policy_.dense_share && !policy_.everything && !capped) {
     pause_[layer] = kPause;
     return attend_all();
   }
   stats.retrieved += share;
   stats.kv_bytes +=
       static_cast<uint64_t>((chosen + resident_plan_.num_tokens() * shape.num_kv_heads) * token_bytes);
+  return chosen_plans(layer, q.rows, threads);
+}
+
+const Plans& ResvSelection::chosen_plans(uint32_t layer, int64_t rows, ThreadPool& threads) {
   dense_ = false;
-  plans_.clear();
-  for (const Head& head : heads_) plans_.push_back(&head.plan);
+  if (away_.any()) {
+    for (const Head& head : heads_) want_chosen(layer, head);
+    away_.hold(layer);
+  }
+  const Stopwatch stopwatch(prediction_ns_);
+  threads.parallel_for(static_cast<int64_t>(heads_.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      Head& head = heads_[static_cast<size_t>(i)];
+      list_chosen(layer, head);
+      head.plan.set(head.extents, rows, cache_->layout().shape);
+    }
+  });
+  plans_.heads.clear();
+  for (const Head& head : heads_) plans_.heads.push_back(&head.plan);
   return plans_;
 }
 
 void ResvSelection::choose(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) {
+  const Stopwatch stopwatch(prediction_ns_);
   const ops::KvShape& shape = cache_->layout().shape;
   const auto kv_heads = static_cast<size_t>(shape.num_kv_heads);
   const int num_q_heads = static_cast<int>(q.cols / shape.head_dim);
@@ -150,8 +200,8 @@ void ResvSelection::choose_head(uint32_t layer, size_t index, MatrixRef<const fl
   } else {
     ops::select_mass(scores, counts_.data(), resident_max, resident_sum, rule, head.marks.data());
   }
-  list_chosen(layer, head);
-  head.plan.set(head.extents, q.rows, shape);
+  head.chosen = 0;
+  for (size_t c = 0; c < counts_.size(); ++c) head.chosen += head.marks[c] != 0 ? counts_[c] : 0;
 }
 
 void ResvSelection::certify_head(uint32_t layer, size_t index, MatrixRef<const float> q,
@@ -177,13 +227,23 @@ void ResvSelection::certify_head(uint32_t layer, size_t index, MatrixRef<const f
                        resident_sum_.data() + at, heads_[index].marks.data());
 }
 
+void ResvSelection::want_chosen(uint32_t layer, const Head& head) {
+  size_t column = 0;
+  for (size_t i = 0; i < cache_->away().size(); ++i) {
+    const LayerClusters& clusters = cache_->segments()[i]->layers[layer];
+    for (size_t c = 0; c + 1 < clusters.begin.size(); ++c)
+      if (head.marks[column + c] != 0)
+        away_.want(i, clusters.begin[c], clusters.begin[c + 1] - clusters.begin[c]);
+    column += static_cast<size_t>(clusters.summaries.stride);
+  }
+}
+
 // Neighbouring clusters are attended as one run.
 void ResvSelection::list_chosen(uint32_t layer, Head& head) const {
   const uint32_t sinks = cache_->window().sinks;
   const uint32_t sealed_end = sinks + cache_->sealed();
   head.extents.clear();
-  head.chosen = 0;
-  cache_->add_extents(0, sinks, head.extents);
+  add_extents(layer, 0, sinks, head.extents);
   uint32_t first = sinks, count = 0;  // the run that is growing
   uint32_t start = sinks;
   size_t column = 0;
@@ -193,18 +253,17 @@ void ResvSelection::list_chosen(uint32_t layer, Head& head) const {
       if (head.marks[column + c] == 0) continue;
       const uint32_t at = start + static_cast<uint32_t>(clusters.begin[c]);
       if (at != first + count) {
-        cache_->add_extents(first, count, head.extents);
+        add_extents(layer, first, count, head.extents);
         first = at;
         count = 0;
       }
       count += static_cast<uint32_t>(clusters.begin[c + 1] - clusters.begin[c]);
-      head.chosen += clusters.begin[c + 1] - clusters.begin[c];
     }
     column += static_cast<size_t>(clusters.summaries.stride);
     start += segment->tokens;
   }
-  cache_->add_extents(first, count, head.extents);
-  cache_->add_extents(sealed_end, cache_->kept() + cache_->pending() - sealed_end, head.extents);
+  add_extents(layer, first, count, head.extents);
+  add_extents(layer, sealed_end, cache_->kept() + cache_->pending() - sealed_end, head.extents);
 }
 
 double unattended_bound(MatrixRef<const float> scores, const int32_t* counts, const float* radii,

@@ -9,6 +9,9 @@
 // With everything chosen the plan is the dense one, token for token, so the result is dense attention's, bit
 // for bit.
 //
+// Segments that are away: once a layer has chosen, the pages it attends are brought into slots; the tokens
+// and their order, and with them the result, are the same.
+//
 // Cost model: a layer whose choice exceeds dense_share of the sealed tokens attends them all, in runs of
 // whole pages, and does not look again for kPause steps; below min_sealed tokens nothing is looked at.
 #pragma once
@@ -18,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "kv/away_pages.h"
 #include "kv/selection.h"
 #include "ops/select_mass.h"
 
@@ -51,6 +55,7 @@ class ResvSelection final : public Selection {
   std::string name() const override;
   void begin_step(const KvCache& cache) override;
   const Plans& plans(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) override;
+  void end_step() noexcept override { away_.begin_layer(); }
   std::unique_ptr<Selection> clone() const override;
 
   const std::vector<LayerStats>& stats() const { return stats_; }
@@ -70,11 +75,14 @@ class ResvSelection final : public Selection {
     double bound = 0;
   };
 
+  const Plans& chosen_plans(uint32_t layer, int64_t rows, ThreadPool& threads);
   void choose(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads);
   void choose_head(uint32_t layer, size_t head, MatrixRef<const float> q);
   void certify_head(uint32_t layer, size_t head, MatrixRef<const float> q, MatrixRef<const float> scores);
+  void want_chosen(uint32_t layer, const Head& head);
   void list_chosen(uint32_t layer, Head& head) const;
-  const Plans& all();
+  void add_extents(uint32_t layer, uint32_t first, uint32_t count, std::vector<ops::Extent>& out) const;
+  const Plans& all(uint32_t layer);
 
   RetrievalPolicy policy_;
   std::vector<LayerStats> stats_;
@@ -82,6 +90,7 @@ class ResvSelection final : public Selection {
   uint64_t prediction_ns_ = 0;
 
   const KvCache* cache_ = nullptr;  // of the step
+  AwayPages away_;
   std::vector<ops::Extent> everything_;
   ops::AttentionPlan dense_plan_, resident_plan_;
   // Tokens of each column: the clusters of all segments, each segment padded to its stride.

@@ -7,6 +7,7 @@ std::string WindowSelection::name() const {
 }
 
 void WindowSelection::begin_step(const KvCache& cache) {
+  cache_ = &cache;
   const uint32_t kept = cache.kept();
   const uint32_t rows = cache.pending();
   extents_.clear();
@@ -19,7 +20,8 @@ void WindowSelection::begin_step(const KvCache& cache) {
   plan_.set(extents_, rows, cache.layout().shape);
 }
 
-const Plans& WindowSelection::plans(uint32_t, MatrixRef<const float>, ThreadPool&) {
+const Plans& WindowSelection::plans(uint32_t layer, MatrixRef<const float>, ThreadPool&) {
+  plans_.layer = cache_->layout().layer(layer);
   return plans_;
 }
 

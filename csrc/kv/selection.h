@@ -17,8 +17,12 @@
 
 namespace ev::kv {
 
-// One plan for all KV heads of a layer, or one per KV head.
-using Plans = std::vector<const ops::AttentionPlan*>;
+// What a layer attends: one plan for all KV heads, or one per KV head, and where its planes begin in the
+// plans' pages.
+struct Plans {
+  ops::KvLayer layer;
+  std::vector<const ops::AttentionPlan*> heads;
+};
 
 class Selection {
  public:
@@ -26,15 +30,18 @@ class Selection {
   virtual std::string name() const = 0;
   // The cache holds the step's rows as pending.
   virtual void begin_step(const KvCache& cache) = 0;
-  // q [rows, num_q_heads * head_dim], rotated. The plans stay valid until the next call; the pending rows are
-  // their last tokens.
+  // q [rows, num_q_heads * head_dim], rotated. The plans stay valid until the next call or end_step(); the
+  // pending rows are their last tokens.
   virtual const Plans& plans(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) = 0;
+  // The step has ended, well or not: gives back what its plans held.
+  virtual void end_step() noexcept {}
   // For a forked sequence.
   virtual std::unique_ptr<Selection> clone() const = 0;
 };
 
 // The first `sinks` and the newest `recent` of the kept tokens, the step's own rows apart; everything when
-// they overlap. recent = 0: everything, which is dense attention. The same for all layers and heads.
+// they overlap. recent = 0: everything, which is dense attention. The same for all layers and heads. Not for
+// caches of which something is away.
 class WindowSelection final : public Selection {
  public:
   explicit WindowSelection(uint32_t sinks = 0, uint32_t recent = 0) : sinks_(sinks), recent_(recent) {}
@@ -50,9 +57,10 @@ class WindowSelection final : public Selection {
  private:
   uint32_t sinks_;
   uint32_t recent_;
+  const KvCache* cache_ = nullptr;  // of the step
   std::vector<ops::Extent> extents_;
   ops::AttentionPlan plan_;
-  Plans plans_{&plan_};
+  Plans plans_{{}, {&plan_}};
 };
 
 }  // namespace ev::kv

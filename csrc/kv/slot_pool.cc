@@ -184,6 +184,16 @@ void SlotPool::expect(uint32_t layer, const std::vector<Page>& pages) const {
   }
 }
 
+std::vector<uint8_t*> SlotPool::find(uint32_t layer, const std::vector<Page>& pages) const {
+  const Lock lock(mutex_);
+  std::vector<uint8_t*> found;
+  for (const Page& page : pages) {
+    const auto at = where_.find(key_of(page, layer));
+    found.push_back(at == where_.end() ? nullptr : at->second->data);
+  }
+  return found;
+}
+
 void SlotPool::set_index_bytes(uint64_t bytes) {
   const Lock lock(mutex_);
   capacity_ = (max_bytes_ - std::min(bytes, max_bytes_)) / slot_cost(file_->header());

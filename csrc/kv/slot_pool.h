@@ -81,6 +81,8 @@ class SlotPool {
   Held hold(uint32_t layer, const std::vector<Page>& pages);
   // Says that these will be asked for soon.
   void expect(uint32_t layer, const std::vector<Page>& pages) const;
+  // Where these lie now; null those in no slot.
+  std::vector<uint8_t*> find(uint32_t layer, const std::vector<Page>& pages) const;
   void set_index_bytes(uint64_t bytes);
 
   const SessionFile& file() const { return *file_; }

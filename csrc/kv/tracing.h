@@ -17,6 +17,7 @@ class TracingSelection final : public Selection {
   std::string name() const override { return inner_->name(); }
   void begin_step(const KvCache& cache) override { inner_->begin_step(cache); }
   const Plans& plans(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) override;
+  void end_step() noexcept override { inner_->end_step(); }
   std::unique_ptr<Selection> clone() const override {
     return std::make_unique<TracingSelection>(inner_->clone());
   }

@@ -46,7 +46,8 @@ class Resv : public ::testing::Test {
     std::vector<float> out(q.size());
     const MatrixRef<const float> in(q.data(), rows, kWidth);
     selection.begin_step(cache);
-    ops::paged_attention(in, kQHeads, cache.layout().layer(0), selection.plans(0, in, threads),
+    const Plans& plans = selection.plans(0, in, threads);
+    ops::paged_attention(in, kQHeads, plans.layer, plans.heads,
                          1.0f / std::sqrt(static_cast<float>(SealedCaches::kHeadDim)),
                          {out.data(), rows, kWidth}, threads);
     return out;
