@@ -10,8 +10,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 NUM_MOUTH_PARAMS = 6
-"""Opening, width, protrusion, and three weights of the lip-point basis that VisemeNet carries. Opening and width are
-in units of the speaker's neutral mouth width; at opening 0 the lips touch along their inner line."""
+"""Opening, width, protrusion, and three weights of the lip-point basis that VisemeNet carries. Opening and
+width are in units of the speaker's neutral mouth width; at opening 0 the lips touch at the inner line."""
 
 CURVE_STEP_NS = 20_000_000  # 50 Hz
 

@@ -1,7 +1,7 @@
 """What a part of the dubbing line must do, so that a user's own can take its place.
 
-A part that lacks its program, package or model raises ``MissingPartError`` with the command that installs it when it
-is made, not when it is used. ``close`` may be called more than once; after it the part is not used.
+A part that lacks its program, package or model raises ``MissingPartError`` when it is made, not when it is
+used, with the command that installs it. ``close`` may come more than once; after it the part is not used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edgevid.lipsync.nouns import Floats, MouthCurve, Phoneme
 
 @dataclass(frozen=True, slots=True)
 class SpokenAudio:
-    """What a voice gives: float32 [n] mono samples at ``rate`` Hz, and its phonemes (empty when not known)."""
+    """What a voice gives: float32 [n] mono samples at ``rate`` Hz; its phonemes, empty when not known."""
 
     samples: Floats
     rate: int
