@@ -1,6 +1,9 @@
 #include "decoder/sequence.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -81,6 +84,30 @@ std::unique_ptr<Sequence> Sequence::fork(std::unique_ptr<kv::Selection> selectio
   auto copy = std::make_unique<Sequence>(decoder_, std::move(selection));
   copy->cache_ = cache_->fork(std::move(sealer));
   return copy;
+}
+
+void Sequence::attach(const SessionOptions& session) {
+  const io::SessionHeader header = session_header(*decoder_, cache_->sealer());
+  if (session.ram_bytes != 0 && cache_->sealer() == nullptr)
+    throw Error(ErrorCode::kInvalidArgument, "a cap on RAM needs retrieval");
+  const uint64_t slot_bytes =
+      session.ram_bytes == 0 ? 0 : bytes_for_slots(*decoder_, header, session.ram_bytes);
+  auto file = std::make_shared<kv::SessionFile>(session.path, header);
+  auto slots = slot_bytes == 0 ? nullptr : std::make_shared<kv::SlotPool>(file, slot_bytes);
+  cache_->attach(std::move(file), std::move(slots), decoder_->threads());
+}
+
+void Sequence::save(const std::string& path) const {
+  const std::string whole = path + ".tmp";
+  std::remove(whole.c_str());
+  try {
+    cache_->copy_to(std::make_shared<kv::SessionFile>(whole, session_header(*decoder_, cache_->sealer())));
+  } catch (...) {
+    std::remove(whole.c_str());
+    throw;
+  }
+  if (std::rename(whole.c_str(), path.c_str()) != 0)
+    throw Error(ErrorCode::kIo, path + ": cannot be replaced: " + std::strerror(errno));
 }
 
 }  // namespace ev::decoder

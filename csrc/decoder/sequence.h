@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/cancel.h"
 #include "base/tensor.h"
 #include "decoder/decoder.h"
+#include "decoder/session.h"
 #include "kv/cache.h"
 #include "kv/selection.h"
 
@@ -40,6 +42,16 @@ class Sequence {
   std::unique_ptr<Sequence> fork(std::unique_ptr<kv::Selection> selection,
                                  std::shared_ptr<const kv::Sealer> sealer) const;
   void truncate(uint64_t length) { cache_->truncate(length, decoder_->threads()); }
+
+  // Goes on where the session file ends (length() tells), or begins one; of an empty sequence, which is of no
+  // more use after an error. Throws Error(kInvalidArgument) for too little RAM, or when slots are asked for
+  // without retrieval, Error(kIo) and Error(kBadModel) from the file, Error(kOutOfMemory) when the pool is
+  // full.
+  void attach(const SessionOptions& session);
+  void checkpoint() { cache_->checkpoint(); }
+  // Writes a session file of its own, whole or not at all; one that exists is replaced. Error(kIo).
+  void save(const std::string& path) const;
+  void set_mark(uint64_t mark) { cache_->set_mark(mark); }
 
   // Nanoseconds its steps spent choosing what to attend and attending it.
   uint64_t attention_ns() const { return attention_ns_; }

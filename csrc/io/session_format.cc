@@ -66,6 +66,10 @@ bool SessionHeader::operator==(const SessionHeader& o) const {
   return all(*this) == all(o);
 }
 
+uint32_t SessionHeader::cluster_stride() const {
+  return (std::min(clusters, cell_tokens()) + kLanes - 1) / kLanes * kLanes;
+}
+
 uint64_t SessionHeader::layer_bytes() const {
   const uint64_t v_stride = (head_dim + kLanes - 1) / kLanes * kLanes;
   return uint64_t{kv_heads} * page_size * (head_dim + v_stride) * element_bytes;
@@ -77,10 +81,10 @@ uint64_t SessionHeader::unit_bytes() const {
 
 uint64_t SessionHeader::index_bytes() const {
   const uint64_t columns = uint64_t{kv_heads} * head_dim;
-  const uint64_t most = std::min(clusters, cell_tokens()), stride = (most + kLanes - 1) / kLanes * kLanes;
+  const uint64_t stride = cluster_stride();
   const uint64_t sums = 8 * uint64_t{cell_pages};
   const uint64_t table = columns * stride + 8 * kv_heads * stride;
-  const uint64_t lists = 4 * (most + 2) + 2 * uint64_t{cell_tokens()} + 4 * columns;
+  const uint64_t lists = 4 * (stride + 2) + 2 * uint64_t{cell_tokens()} + 4 * columns;
   return padded(8 + layers * (sums + table + lists));
 }
 

@@ -34,9 +34,10 @@ struct SessionHeader {
   bool operator==(const SessionHeader& o) const;
 
   uint32_t cell_tokens() const { return cell_pages * page_size; }
-  uint64_t layer_bytes() const;  // of one layer of a page
-  uint64_t unit_bytes() const;   // the same padded
-  uint64_t index_bytes() const;  // most that an index takes, padded
+  uint32_t cluster_stride() const;  // most clusters of a segment, rounded up to 16
+  uint64_t layer_bytes() const;     // of one layer of a page
+  uint64_t unit_bytes() const;      // the same padded
+  uint64_t index_bytes() const;     // most that an index takes, padded
   uint64_t cell_bytes() const { return kSessionBlock + index_bytes() + unit_bytes() * layers * cell_pages; }
   uint64_t cell_at(uint64_t cell) const { return kSessionBlock + cell * cell_bytes(); }
   uint64_t unit_at(uint64_t cell, uint32_t layer, uint32_t page) const {

@@ -133,6 +133,7 @@ void KvCache::count_index() {
   if (!slots_) return;
   uint64_t bytes = 0;
   for (const SegmentPtr& segment : segments_) bytes += segment->bytes();
+  for (const CellPtr& cell : away_) bytes += sizeof(Cell) + cell->index.sums.size() * sizeof(uint64_t);
   slots_->set_index_bytes(bytes);
 }
 

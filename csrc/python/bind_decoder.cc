@@ -64,7 +64,8 @@ py::array_t<float> embedding_rows(const std::string& path, const std::vector<Tok
 
 std::unique_ptr<SequenceHandle> new_sequence(const std::shared_ptr<Decoder>& self, uint32_t attend_sinks,
                                              uint32_t attend_recent, const std::optional<py::dict>& retrieval,
-                                             bool trace) {
+                                             bool trace, const std::string& session_file,
+                                             uint64_t ram_bytes) {
   std::unique_ptr<kv::Selection> selection =
       std::make_unique<kv::WindowSelection>(attend_sinks, attend_recent);
   std::shared_ptr<const kv::Sealer> sealer;
@@ -74,8 +75,12 @@ std::unique_ptr<SequenceHandle> new_sequence(const std::shared_ptr<Decoder>& sel
     sealer = r.sealer(*self);
   }
   if (trace) selection = std::make_unique<kv::TracingSelection>(std::move(selection));
-  return std::make_unique<SequenceHandle>(
-      std::make_unique<Sequence>(self, std::move(selection), std::move(sealer)));
+  auto sequence = std::make_unique<Sequence>(self, std::move(selection), std::move(sealer));
+  if (!session_file.empty()) {
+    const py::gil_scoped_release no_gil;
+    sequence->attach({session_file, ram_bytes});
+  }
+  return std::make_unique<SequenceHandle>(std::move(sequence));
 }
 
 }  // namespace
@@ -100,7 +105,8 @@ void bind_decoder(py::module_& m) {
           [](const Decoder& d) { return std::const_pointer_cast<decoder::Tokenizer>(d.tokenizer()); })
       .def("embed", &embed, py::arg("ids"))
       .def("new_sequence", &new_sequence, py::kw_only(), py::arg("attend_sinks") = 0,
-           py::arg("attend_recent") = 0, py::arg("retrieval") = py::none(), py::arg("trace") = false);
+           py::arg("attend_recent") = 0, py::arg("retrieval") = py::none(), py::arg("trace") = false,
+           py::arg("session_file") = "", py::arg("ram_bytes") = 0);
   m.def("embedding_rows", &embedding_rows, py::arg("path"), py::arg("ids"));
 }
 

@@ -81,6 +81,7 @@ void bind_sequence(py::module_& m) {
           "length", [](SequenceHandle& self) { return self.use([](Sequence& s) { return s.length(); }); })
       .def("kv", &kv_dict);
   bind_retrieval(sequence);
+  bind_session(sequence);
 }
 
 }  // namespace ev::python

@@ -53,4 +53,7 @@ class SequenceHandle {
   std::unique_ptr<decoder::Sequence> sequence_;
 };
 
+// Session files: saving, marks, what lies where.
+void bind_session(pybind11::class_<SequenceHandle>& sequence);
+
 }  // namespace ev::python

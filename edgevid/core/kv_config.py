@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,19 @@ class KVConfig:
             newest ones are kept (attention sinks, StreamingLLM, arXiv 2309.17453).
         sinks: tokens at the start of the stream that are never dropped.
         retrieval: None = attend everything that is kept. The native decoder only.
+        session_file: the sequence goes on from this file, and writes each sealed segment to it; made when it
+            does not exist. One sequence at a time. The native decoder only.
+        ram_bytes: RAM for the cache in all: pages of tokens not yet sealed, the index of clusters, and slots
+            for sealed tokens, which are read from the session file when they are attended. None = all in
+            pages.
     """
 
     page_size: int = 64
     max_tokens: int | None = None
     sinks: int = 64
     retrieval: RetrievalConfig | None = None
+    session_file: str | Path | None = None
+    ram_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.page_size < 1:
@@ -88,3 +96,10 @@ class KVConfig:
             raise ValueError(
                 f"a segment ({self.retrieval.segment}) must fill whole pages of {self.page_size} tokens"
             )
+        if self.ram_bytes is not None:
+            if self.ram_bytes < 1:
+                raise ValueError(f"ram_bytes is {self.ram_bytes}, must be at least 1")
+            if self.session_file is None:
+                raise ValueError("ram_bytes needs session_file=, where sealed tokens go")
+            if self.retrieval is None:
+                raise ValueError("ram_bytes needs retrieval=, which seals tokens")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
-from edgevid.core.errors import BadModelError, LimitError, MissingPartError, UsageError
+from edgevid.core.errors import BadInputError, BadModelError, LimitError, MissingPartError, UsageError
 
 
 def native_library() -> ModuleType:
@@ -31,3 +31,16 @@ def native_errors(prefix: str = "") -> Iterator[None]:
         raise LimitError(f"{prefix}{error}", fix="close sequences, or raise kv_tokens=") from error
     except (OSError, BadModelError, MissingPartError) as error:  # unreadable, malformed, of another kind
         raise BadModelError(f"{prefix}{error}") from error
+
+
+@contextmanager
+def session_errors() -> Iterator[None]:
+    """The same for what may read or write a session file, which is input and no model."""
+    try:
+        with native_errors():
+            yield
+    except BadModelError as error:
+        cause = error.__cause__
+        if not isinstance(cause, OSError | BadModelError):
+            raise
+        raise BadInputError(error.message, fix="name another session file, or free its disk") from cause

@@ -14,7 +14,11 @@ from edgevid.core.errors import BadModelError
 from edgevid.core.kv_config import KVConfig, RetrievalConfig
 from edgevid.models.generation import Generating, Spelling
 from edgevid.models.llm import Cancel, Floats, KVStats, LanguageConfig, Logits
-from edgevid.models.native import native_errors, native_library
+from edgevid.models.native import native_errors, native_library, session_errors
+
+_CHUNK = 256  # rows of a prefill step
+_TIERED_CHUNK = 32  # under a cap on RAM, where rows of a step have to fit beside everything else
+_FORK_TOKENS = 512  # that forks may add: a question and its answer
 
 
 class NativeLanguageModel:
@@ -22,9 +26,9 @@ class NativeLanguageModel:
 
     Args:
         path: the GGUF file; it stays open, for the token embeddings.
-        kv: page size (a multiple of 16), window and retrieval of every sequence.
-        kv_tokens: tokens that all sequences keep together, shared pages counted once; 0 allows two full
-            windows.
+        kv: page size (a multiple of 16), window and retrieval of every sequence; a session file of one.
+        kv_tokens: tokens in pages that all sequences keep together, shared pages counted once; 0 allows two
+            full windows or, with ``kv.ram_bytes``, what is never away and room for forks.
         threads: CPU threads; 0 takes all usable cores.
         exact: float32 weights, activations and KV instead of the file's and F16, for comparisons.
 
@@ -44,7 +48,7 @@ class NativeLanguageModel:
     ) -> None:
         native = native_library()
         kv = kv or KVConfig()
-        self._retrieval = kv.retrieval
+        self._kv = kv
         if not Path(path).is_file():
             raise BadModelError(f"{path}: no such model file")
         self._path = Path(path)
@@ -55,7 +59,8 @@ class NativeLanguageModel:
                 page_size=kv.page_size,
                 window=kv.max_tokens or 0,
                 sinks=kv.sinks,
-                kv_tokens=kv_tokens,
+                kv_tokens=kv_tokens or _resident_tokens(kv),
+                chunk=_TIERED_CHUNK if kv.ram_bytes else _CHUNK,
                 exact=exact,
             )
         self._tokenizer = self._decoder.tokenizer
@@ -105,25 +110,32 @@ class NativeLanguageModel:
         attend_recent: int = 0,
         retrieval: RetrievalConfig | None = None,
         trace: bool = False,
+        session_file: str | Path | None = None,
     ) -> NativeSequence:
-        """An empty sequence.
+        """An empty sequence, or what a session file holds.
 
         Args:
             attend_sinks: with ``attend_recent``, how many of the first tokens are attended.
             attend_recent: attend only so many of the newest tokens kept, and the sinks; 0 = no such limit.
             retrieval: instead of the model's.
             trace: keep the last step's queries for :meth:`NativeSequence.trace`.
+            session_file: instead of the model's.
 
         Raises:
-            UsageError: the retrieval does not fit the model's pages or window.
+            UsageError: the retrieval does not fit the model's pages or window, or ``ram_bytes`` is too small.
+            BadInputError: the session file cannot be used: of another model or other settings, held by
+                another sequence, no such folder.
         """
-        chosen = retrieval or self._retrieval
-        with native_errors():
+        chosen = retrieval or self._kv.retrieval
+        session = session_file or self._kv.session_file
+        with session_errors():
             sequence = self._decoder.new_sequence(
                 attend_sinks=attend_sinks,
                 attend_recent=attend_recent,
                 retrieval=None if chosen is None or attend_recent else asdict(chosen),
                 trace=trace,
+                session_file=str(session) if session else "",
+                ram_bytes=(self._kv.ram_bytes or 0) if session else 0,
             )
         return NativeSequence(self, sequence)
 
@@ -155,7 +167,7 @@ class NativeSequence(Generating):
     ) -> Floats:
         """See ``LanguageSequence.append_tokens``."""
         self._last = None
-        with native_errors():
+        with session_errors():
             out = self._native.append_tokens(list(ids), logits=logits, cancel=cancel, deadline_s=deadline_s)
         return self._remember(out)
 
@@ -169,7 +181,7 @@ class NativeSequence(Generating):
     ) -> Floats:
         """See ``LanguageSequence.append_rows``."""
         self._last = None
-        with native_errors():
+        with session_errors():
             out = self._native.append_rows(rows, logits=logits, cancel=cancel, deadline_s=deadline_s)
         return self._remember(out)
 
@@ -189,13 +201,53 @@ class NativeSequence(Generating):
 
     def truncate(self, length: int) -> None:
         """See ``LanguageSequence.truncate``."""
-        with native_errors():
+        with session_errors():
             self._native.truncate(length)
         self._last = None
 
     def kv(self) -> KVStats:
         """See ``LanguageSequence.kv``."""
         return KVStats(**self._native.kv())
+
+    def checkpoint(self) -> None:
+        """Write the newest tokens to the session file and all of it to the disk: a resume goes on right here.
+
+        Without it, a resume has everything that was sealed.
+
+        Raises:
+            UsageError: the sequence has no session file.
+            BadInputError: the file cannot be written.
+        """
+        with session_errors():
+            self._native.checkpoint()
+
+    def save(self, path: Path | str) -> None:
+        """Write a session file of its own, whole or not at all; one that exists is replaced.
+
+        Raises:
+            BadInputError: the file cannot be written.
+        """
+        with session_errors():
+            self._native.save(str(path))
+
+    @property
+    def mark(self) -> int:
+        """A number of the caller's for the tokens so far, kept in session files; 0 = none was set."""
+        return int(self._native.mark)
+
+    @mark.setter
+    def mark(self, value: int) -> None:
+        self._native.mark = value
+
+    def tiers(self) -> dict[str, int] | None:
+        """What counts against ``ram_bytes``; None without it.
+
+        Returns:
+            ``pool_bytes``, ``index_bytes``, ``slot_bytes`` (of one slot), ``slots`` allowed, ``slots_used``;
+            ``hits`` and ``reads``: layers of pages that steps found in a slot, or read from the file.
+        """
+        found: dict[str, int] | None = self._native.tiers()
+        return found
 
     @property
     def attention_s(self) -> float:
@@ -241,3 +293,13 @@ def embedding_rows(path: Path | str, ids: Sequence[int]) -> Floats:
     """Embedding rows float32 [n, hidden] of a GGUF file's tokens, without loading the model."""
     with native_errors(f"{path}: "):
         return np.asarray(native_library().embedding_rows(str(path), list(ids)))
+
+
+def _resident_tokens(kv: KVConfig) -> int:
+    """Tokens in pages when sealed ones are away: sinks as written and as shifted, what is not sealed, a
+    segment and its sealed copy, a step, forks; 0 = the decoder's default."""
+    if kv.ram_bytes is None or kv.retrieval is None:
+        return 0
+    sinks = -(-kv.sinks // kv.page_size) * kv.page_size
+    unsealed = kv.retrieval.recent + 2 * kv.retrieval.segment + _TIERED_CHUNK
+    return 2 * sinks + unsealed + 2 * kv.page_size + _FORK_TOKENS
