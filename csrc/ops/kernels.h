@@ -139,6 +139,18 @@ struct ScoreArgs {
   int64_t out_stride;
 };
 
+struct ConvArgs {
+  const int8_t* x;  // [rows, in_channels], dense
+  int64_t in_channels, taps, stride, dilation;
+  const int8_t* weights;  // [panel of 16 outputs][tap][in_channels / 4, rounded up][output][4]
+  const int32_t* sums;    // [outputs rounded up to a panel]: of an output's weights
+  const int32_t* bias;    // [outputs rounded up to a panel], as the next two
+  const float* scales;
+  float floor;  // of the scaled sum: 0 for ReLU, -127 without
+  int8_t* out;  // [rows, out_channels], dense
+  int64_t out_channels;
+};
+
 struct RowMass {
   float resident, total;
 };
@@ -164,6 +176,7 @@ struct Kernels {
   // Turns a row's scores into densities, exp(score - the highest); masses are relative to that too.
   RowMass (*mass_row)(float* scores, const float* counts, int64_t n, float resident_max, float resident_sum);
   void (*add_scaled)(float* to, const float* from, float factor, int64_t n);  // to += factor * from
+  void (*conv1d_int8)(const ConvArgs&, int64_t row_begin, int64_t row_end);
 };
 
 }  // namespace ev::ops

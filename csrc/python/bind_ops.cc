@@ -23,6 +23,7 @@ namespace py = pybind11;
 namespace ev::python {
 
 void bind_clusters(py::module_& m);
+void bind_conv(py::module_& m);
 
 namespace {
 
@@ -301,6 +302,7 @@ void bind_ops(py::module_& root) {
   m.def("swiglu", &swiglu, py::arg("gate_up"), py::kw_only(), py::arg("threads") = 1);
   bind_classes(m);
   bind_clusters(m);
+  bind_conv(m);
 }
 
 }  // namespace ev::python

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgevid.core.errors import EdgevidError, MissingPartError
+from edgevid.core.errors import EdgevidError, MissingPartError, UsageError
+from edgevid.ops.conv1d_int8 import ConvLayer, Int8s
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import Codes
@@ -123,6 +124,9 @@ class CudaDevice:
         selection = _Selection(*pointers, *sizes, workspace.pointer)
         self.launch("select_mass", c.byref(selection), None, keep=(*held, marks, workspace))
         return marks.read()
+
+    def conv1d_int8(self, x: Int8s, layer: ConvLayer) -> Int8s:
+        raise UsageError("conv1d_int8 has no CUDA kernel", fix="use backend='triton', 'native' or 'numpy'")
 
     def pages(self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool) -> CudaPages:
         return CudaPages(self, num_pages, page_size, num_kv_heads, head_dim, f32)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from edgevid.core.errors import UsageError
 from edgevid.ops.cluster_assign import check_joining
 from edgevid.ops.cluster_scores import check_table
+from edgevid.ops.conv1d_int8 import ConvLayer, Int8s, check_layer
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.hash_codes import Codes, check_keys, hyperplanes
 from edgevid.ops.kv_seal import check_runs
@@ -75,6 +76,8 @@ class Device(Protocol):
 
     def select_mass(self, masses: Masses, rule: MassRule) -> npt.NDArray[np.integer[Any]]: ...
 
+    def conv1d_int8(self, x: Int8s, layer: ConvLayer) -> Int8s: ...
+
     def pages(self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool) -> Pages: ...
 
 
@@ -91,6 +94,23 @@ class GpuOps:
         """As :func:`edgevid.ops.hash_codes.hash_codes`."""
         check_keys(keys, centre)
         return self._device.hash_codes(_f32(keys), _f32(centre), hyperplanes(seed, layer, keys.shape[1]))
+
+    def conv1d_int8(
+        self,
+        x: Int8s,
+        weights: Int8s,
+        bias: Ints,
+        scales: Floats,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        relu: bool = False,
+        threads: int = 1,
+    ) -> Int8s:
+        """As ``edgevid._native.ops.conv1d_int8``."""
+        layer = ConvLayer(weights, _i32(bias), _f32(scales), stride, dilation, relu)
+        check_layer(layer)
+        return self._device.conv1d_int8(x, layer)
 
     def cluster_assign(
         self, codes: Codes, leaders: Codes, *, threshold: int, capacity: int

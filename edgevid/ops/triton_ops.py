@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgevid.kernels.device import device_name, interpreted
+from edgevid.ops.conv1d_int8 import ConvLayer, Int8s
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import SCALE, Codes
@@ -71,6 +72,13 @@ class TritonDevice:
         tensors = [self.put(array[None]) for array in masses]
         marks = self.launch(select_mass, *tensors, **rule._asdict())
         return np.asarray(marks.cpu().numpy()[0])
+
+    def conv1d_int8(self, x: Int8s, layer: ConvLayer) -> Int8s:
+        from edgevid.kernels.conv1d_int8 import conv1d_int8
+
+        tensors = [self.put(array) for array in (x, layer.weights, layer.bias, layer.scales)]
+        options = {"stride": layer.stride, "dilation": layer.dilation, "relu": layer.relu}
+        return np.asarray(self.launch(conv1d_int8, *tensors, **options).cpu().numpy())
 
     def pages(
         self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool

@@ -200,6 +200,19 @@ struct ByteDot {
   I32 total() const { return {lo, hi}; }
 };
 
+// |x| <= 128 is unsigned and the weight takes its sign, so pairs of products stay below 2 * 128 * 127 <
+// 32768.
+struct SignedDot : ByteDot {
+  void start(I32 /*sums_of_w*/) {}
+  void add(Codes w, Codes x) { ByteDot::add(x, w); }
+};
+
+inline I32 load_ints(const int32_t* p) {
+  return {load256(p), load256(p + 8)};
+}
+inline I32 operator+(I32 a, I32 b) {
+  return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)};
+}
 inline __m256 widen_int8(const int8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }

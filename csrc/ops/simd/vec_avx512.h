@@ -158,6 +158,24 @@ struct ByteDot {
   I32 total() const { return {sum}; }
 };
 
+// As ByteDot, with x as the unsigned side: what is too much depends on the weights alone.
+struct SignedDot {
+  __m512i sum;
+  void start(I32 sums_of_w) {
+    sum = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_setzero_si512(), sums_of_w.v), 7);
+  }
+  void add(Codes w, Codes x) {
+    sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(x.v, _mm512_set1_epi8(-128)), w.v);
+  }
+  I32 total() const { return {sum}; }
+};
+
+inline I32 load_ints(const int32_t* p) {
+  return {_mm512_loadu_si512(p)};
+}
+inline I32 operator+(I32 a, I32 b) {
+  return {_mm512_add_epi32(a.v, b.v)};
+}
 inline F32 load(const int8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
 }

@@ -163,6 +163,16 @@ struct ByteDot : NibbleDot {
   void start(int32_t /*sum_of_x*/) {}
 };
 
+struct SignedDot : NibbleDot {
+  void start(I32 /*sums_of_w*/) {}
+};
+
+inline I32 load_ints(const int32_t* p) {
+  return each<I32>([&](int i) { return vld1q_s32(p + 4 * i); });
+}
+inline I32 operator+(I32 a, I32 b) {
+  return each<I32>([&](int i) { return vaddq_s32(a.q[i], b.q[i]); });
+}
 inline F32 load(const int8_t* p) {
   const int8x16_t bytes = vld1q_s8(p);
   const int16x8_t lo = vmovl_s8(vget_low_s8(bytes)), hi = vmovl_s8(vget_high_s8(bytes));

@@ -161,6 +161,16 @@ struct ByteDot : NibbleDot {
   void start(int32_t /*sum_of_x*/) {}
 };
 
+struct SignedDot : NibbleDot {
+  void start(I32 /*sums_of_w*/) {}
+};
+
+inline I32 load_ints(const int32_t* p) {
+  return each<I32>([&](int i) { return p[i]; });
+}
+inline I32 operator+(I32 a, I32 b) {
+  return each<I32>([&](int i) { return a.v[i] + b.v[i]; });
+}
 inline F32 load(const int8_t* p) {
   return each<F32>([&](int i) { return static_cast<float>(p[i]); });
 }
