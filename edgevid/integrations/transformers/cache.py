@@ -13,7 +13,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 from edgevid.core.errors import UsageError
 from edgevid.core.kv_config import KVConfig, RetrievalConfig
 from edgevid.integrations.transformers.clusters import Clusters
-from edgevid.integrations.transformers.layer import Bounds, LayerStats, StreamLayer
+from edgevid.integrations.transformers.layer import LayerConfig, LayerStats, StreamLayer
 from edgevid.ops.backend import Backend
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.paged_attention import KvCache
@@ -50,21 +50,19 @@ class RetrievalCache(Cache):  # type: ignore[misc]  # transformers is not typed 
         threads: int = 0,
         backend: Backend = "native",
     ) -> None:
-        retrieval = _checked(kv)
+        layer = _layer_config(kv, f32)
         text = config.get_text_config(decoder=True)
-        heads = text.num_key_value_heads
+        heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
         head_dim = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         shape = {"num_kv_heads": heads, "head_dim": head_dim}
-        bounds = Bounds(kv.page_size, int(kv.max_tokens or 0), kv.sinks, retrieval.segment)
-        layers, per = text.num_hidden_layers, bounds.pages
+        layers, per = text.num_hidden_layers, layer.pages
         store = KvCache(
             num_pages=layers * per, page_size=kv.page_size, f32=f32, threads=threads, backend=backend, **shape
         )
 
         def stream(index: int) -> StreamLayer:
-            clusters = Clusters(retrieval, layer=index, backend=backend, **shape)
-            pages = range(index * per, (index + 1) * per)
-            return StreamLayer(store, pages, clusters, bounds=bounds, retrieval=retrieval, f32=f32)
+            clusters = Clusters(layer.retrieval, layer=index, backend=backend, **shape)
+            return StreamLayer(store, range(index * per, (index + 1) * per), clusters, layer)
 
         super().__init__(layers=[_Layer(partial(stream, index)) for index in range(layers)])
 
@@ -121,7 +119,7 @@ def rows_of(states: Any) -> Floats:
     return np.ascontiguousarray(states[0].transpose(0, 1).to("cpu", torch.float32).numpy())
 
 
-def _checked(kv: KVConfig) -> RetrievalConfig:
+def _layer_config(kv: KVConfig, f32: bool) -> LayerConfig:
     retrieval = kv.retrieval
     if retrieval is None or kv.max_tokens is None:
         raise UsageError(
@@ -135,4 +133,4 @@ def _checked(kv: KVConfig) -> RetrievalConfig:
     least = kv.sinks + retrieval.segment + retrieval.recent
     if kv.max_tokens <= least:
         raise UsageError(f"max_tokens is {kv.max_tokens}, must exceed sinks + segment + recent ({least})")
-    return retrieval
+    return LayerConfig(kv.page_size, kv.max_tokens, kv.sinks, retrieval, f32)

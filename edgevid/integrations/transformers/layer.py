@@ -42,23 +42,28 @@ class LayerStats:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """Of one layer; see :class:`edgevid.core.kv_config.KVConfig`."""
+class LayerConfig:
+    """See :class:`edgevid.core.kv_config.KVConfig`; ``f32`` keeps float32 instead of float16."""
 
     page_size: int
     max_tokens: int
     sinks: int
-    segment: int
+    retrieval: RetrievalConfig
+    f32: bool
 
     @property
     def sink_pages(self) -> int:
         return -(-self.sinks // self.page_size)
 
     @property
+    def segment_pages(self) -> int:
+        return self.retrieval.segment // self.page_size
+
+    @property
     def pages(self) -> int:
         """Enough for ``max_tokens`` and to write one segment anew."""
         others = -(-(self.max_tokens - self.sinks) // self.page_size)
-        return self.sink_pages + others + self.segment // self.page_size
+        return self.sink_pages + others + self.segment_pages
 
 
 class StreamLayer:
@@ -66,29 +71,19 @@ class StreamLayer:
 
     Args:
         store: pages of the model's width; this layer uses ``pages`` of them.
-        f32: whether the store keeps float32.
 
     Attributes:
         seen: tokens appended so far.
         stats: since the beginning.
     """
 
-    def __init__(
-        self,
-        store: KvCache,
-        pages: range,
-        clusters: Clusters,
-        *,
-        bounds: Bounds,
-        retrieval: RetrievalConfig,
-        f32: bool,
-    ) -> None:
-        self._store, self._clusters, self._bounds, self._config = store, clusters, bounds, retrieval
-        self._stored = np.float32 if f32 else np.float16
+    def __init__(self, store: KvCache, pages: range, clusters: Clusters, config: LayerConfig) -> None:
+        self._store, self._clusters, self._config = store, clusters, config
+        self._stored = np.float32 if config.f32 else np.float16
         self.seen = 0
         self.stats = LayerStats()
-        self._sinks = list(pages[: bounds.sink_pages])
-        self._free = list(pages[bounds.sink_pages :])
+        self._sinks = list(pages[: config.sink_pages])
+        self._free = list(pages[config.sink_pages :])
         self._sealed: list[int] = []
         self._open: list[int] = []
         self._open_keys: list[Floats] = []  # one row per open token, as stored
@@ -97,12 +92,12 @@ class StreamLayer:
     @property
     def sealed(self) -> int:
         """Tokens in segments."""
-        return len(self._sealed) * self._bounds.page_size
+        return len(self._sealed) * self._config.page_size
 
     @property
     def kept(self) -> int:
         """Tokens in pages."""
-        return min(self.seen, self._bounds.sinks) + self.sealed + len(self._open_keys)
+        return min(self.seen, self._config.sinks) + self.sealed + len(self._open_keys)
 
     def append(self, k: Floats, v: Floats) -> None:
         """Add a step's rows, float32 [rows, num_kv_heads, head_dim] each. What has grown old is sealed first,
@@ -113,16 +108,16 @@ class StreamLayer:
         """
         self._seal_old()
         self._make_room(len(k))
-        first = min(len(k), max(self._bounds.sinks - self.seen, 0))
-        slots = self._extents(self._sinks, min(self.seen, self._bounds.sinks), first)
-        begin, size = len(self._open_keys), self._bounds.page_size
+        first = min(len(k), max(self._config.sinks - self.seen, 0))
+        slots = self._extents(self._sinks, min(self.seen, self._config.sinks), first)
+        begin, size = len(self._open_keys), self._config.page_size
         while len(self._open) * size < begin + len(k) - first:
             self._open.append(self._free.pop())
         slots += self._extents(self._open, begin, len(k) - first)
         self._store.append(k, v, slots)
         with np.errstate(over="ignore"):
-            stored = k[first:].astype(self._stored).astype(np.float32)
-        self._open_keys += list(stored.reshape(len(stored), -1))
+            stored = k.reshape(len(k), -1)[first:].astype(self._stored).astype(np.float32)
+        self._open_keys += list(stored)
         self.seen += len(k)
 
     def attend(self, q: Floats, *, scale: float) -> Floats:
@@ -143,14 +138,14 @@ class StreamLayer:
                 fix="a larger RetrievalConfig.recent",
             )
         del self._open_keys[len(self._open_keys) - tokens :]
-        used = -(-len(self._open_keys) // self._bounds.page_size)
+        used = -(-len(self._open_keys) // self._config.page_size)
         self._free += self._open[used:]
         del self._open[used:]
         self.seen -= tokens
 
     def _seal_old(self) -> None:
-        segment, pages = self._config.segment, self._config.segment // self._bounds.page_size
-        while len(self._open_keys) >= segment + self._config.recent:
+        segment, pages = self._config.retrieval.segment, self._config.segment_pages
+        while len(self._open_keys) >= segment + self._config.retrieval.recent:
             order = self._clusters.add(np.stack(self._open_keys[:segment]))
             old, new = self._open[:pages], [self._free.pop() for _ in range(pages)]
             self._store.seal(self._whole(old), order, self._whole(new))
@@ -159,16 +154,15 @@ class StreamLayer:
             del self._open[:pages], self._open_keys[:segment]
 
     def _make_room(self, rows: int) -> None:
-        pages = self._config.segment // self._bounds.page_size
-        if self.kept - self.sealed + rows > self._bounds.max_tokens:
+        if self.kept - self.sealed + rows > self._config.max_tokens:
             raise LimitError(
-                f"{rows} rows do not fit a cache of {self._bounds.max_tokens} tokens",
+                f"{rows} rows do not fit a cache of {self._config.max_tokens} tokens",
                 fix="a larger KVConfig.max_tokens, or fewer rows per step",
             )
-        while self.kept + rows > self._bounds.max_tokens:
+        while self.kept + rows > self._config.max_tokens:
             self._clusters.drop_oldest()
-            self._free += self._sealed[:pages]
-            del self._sealed[:pages]
+            self._free += self._sealed[: self._config.segment_pages]
+            del self._sealed[: self._config.segment_pages]
 
     def _choose(self, q: Floats, scale: float) -> npt.NDArray[np.bool_] | None:
         """bool [num_kv_heads, sealed], by slot, or None for everything."""
@@ -177,7 +171,7 @@ class StreamLayer:
         self.stats.steps += 1
         chosen = self._chosen_slots(q, scale)
         share = 1.0 if chosen is None else float(chosen.mean())
-        if share > self._config.dense_share:
+        if share > self._config.retrieval.dense_share:
             self._pause = PAUSE if chosen is not None else self._pause
             chosen, share = None, 1.0
         self.stats.dense += chosen is None
@@ -185,7 +179,7 @@ class StreamLayer:
         return chosen
 
     def _chosen_slots(self, q: Floats, scale: float) -> npt.NDArray[np.bool_] | None:
-        if self._config.everything or self.sealed < self._config.min_sealed:
+        if self._config.retrieval.everything or self.sealed < self._config.retrieval.min_sealed:
             return None
         if self._pause > 0:
             self._pause -= 1
@@ -195,17 +189,17 @@ class StreamLayer:
         return np.repeat(marks, self._clusters.tokens, axis=1)
 
     def _sink_extents(self) -> list[Extent]:
-        return self._extents(self._sinks, 0, min(self.seen, self._bounds.sinks))
+        return self._extents(self._sinks, 0, min(self.seen, self._config.sinks))
 
     def _open_extents(self) -> list[Extent]:
         return self._extents(self._open, 0, len(self._open_keys))
 
     def _whole(self, pages: Iterable[int]) -> list[Extent]:
-        return [Extent(page, 0, self._bounds.page_size) for page in pages]
+        return [Extent(page, 0, self._config.page_size) for page in pages]
 
     def _extents(self, pages: list[int], first: int, count: int) -> list[Extent]:
         """``count`` tokens of consecutive pages, from the token ``first`` on."""
-        size, end = self._bounds.page_size, first + count
+        size, end = self._config.page_size, first + count
         found = []
         while first < end:
             inside = first % size
