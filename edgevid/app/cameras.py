@@ -39,10 +39,18 @@ class Camera:
 
 @dataclass(frozen=True, slots=True)
 class WatchPlan:
-    """Everything one ``edgevid watch`` does; ``threads`` 0 = all cores."""
+    """Everything one ``edgevid watch`` does; ``threads`` 0 = all cores.
+
+    Attributes:
+        save: the timeline's file.
+        session: keep what decoders have seen beside it, and go on from there.
+        kv_ram: bytes for the KV cache of each decoder of a session; None = no cap.
+    """
 
     cameras: tuple[Camera, ...]
     save: Path | None = None
+    session: bool = False
+    kv_ram: int | None = None
     keep: Retention | None = None
     threads: int = 0
     llm: str | None = None
@@ -96,10 +104,15 @@ def read_plan(path: Path) -> WatchPlan:
         notify=tuple(top.strings("notify")),
     )
     keep, notifier = top.table("keep"), top.table("notifier")
-    save = top.take("save", str, None)
+    save, session = top.take("save", str, None), top.take("session", str, None)
+    if save and session:
+        raise top.wrong("session", "and save name two timelines; write one of them")
+    kept = save or session
     plan = WatchPlan(
         cameras=_cameras(top, defaults),
-        save=Path(save) if save else None,
+        save=Path(kept) if kept else None,
+        session=bool(session),
+        kv_ram=top.convert("kv_ram", parse_bytes),
         keep=Retention(keep.convert("age", parse_age_s), keep.convert("size", _memory_bytes)),
         threads=top.take("threads", int, 0),
         llm=top.take("llm", str, None),
@@ -107,6 +120,8 @@ def read_plan(path: Path) -> WatchPlan:
         notify_command=notifier.take("command", str, None),
         notify_webhook=notifier.take("webhook", str, None),
     )
+    if plan.kv_ram is not None and not (plan.session and plan.llm):
+        raise top.wrong("kv_ram", "needs session and llm")
     if not 0 <= plan.threads <= 1024:
         raise top.wrong("threads", "must be 0 (all cores) to 1024")
     for table in (top, keep, notifier):

@@ -13,6 +13,7 @@ from edgevid.core.errors import BadInputError, UsageError
 from edgevid.core.nouns import TimeSpan
 from edgevid.memory.erasing import Removed, Selection
 from edgevid.memory.memory import Memory
+from edgevid.stream.kv_session import kv_files
 
 _END_NS = 2**62  # past any time a row can have
 
@@ -46,8 +47,9 @@ def command(
     """Remove from FILE every row that touches the time between --from and --to, and overwrite its bytes.
 
     A position such as 1:30 counts in the video; a date such as "2026-11-22 14:05" is on the wall clock (of
-    this machine's zone unless it names one) and concerns rows of live sources. What storage keeps below the
-    file system (snapshots, spare blocks of flash) is out of reach.
+    this machine's zone unless it names one) and concerns rows of live sources. What decoders have seen
+    (FILE.kv) cannot be forgotten in part: it goes whole. What storage keeps below the file system (snapshots,
+    spare blocks of flash) is out of reach.
 
     \b
     Examples:
@@ -64,6 +66,9 @@ def command(
         if not dry_run:
             _confirm(found, selection, yes=yes, as_json=as_json)
             found = memory.forget(selection)
+            if found.rows or found.videos:
+                for path in kv_files(file):
+                    path.unlink()
     freed = 0 if dry_run else before - _size(file)
     if as_json:
         report = {"type": "forgotten", "dry_run": dry_run, "rows": found.rows, "videos": found.videos}

@@ -73,6 +73,14 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--end", "end_s", type=click.FloatRange(min=0), help="Seconds into the source to stop at.")
 @click.option("--threads", default=0, type=click.IntRange(min=0), help="CPU threads for all; 0 = all cores.")
 @click.option("--save", type=_FILE, help="Keep the timeline in this file.")
+@click.option(
+    "--session",
+    type=_FILE,
+    help="--save, and go on from FILE when it exists; --llm keeps its past in FILE.kv.",
+)
+@click.option(
+    "--kv-ram", metavar="SIZE", help="RAM for the past of --llm, such as 200MB; older goes to FILE.kv."
+)
 @click.option("--keep-age", metavar="AGE", help="Forget rows older than AGE, such as 12h or 7d.")
 @click.option("--keep-size", metavar="SIZE", help="Forget the oldest rows beyond SIZE, such as 500MB or 2GB.")
 @click.option("--sheet", type=_FILE, help="Write an annotated contact sheet PNG.")
@@ -93,6 +101,7 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: Path | None
       edgevid watch talk.mp4 --channels speech --save talk.edgevid
       edgevid watch street.mp4 --fps 2 --json | jq 'select(.kind == "object")'
       edgevid watch rtsp://cam/door --notify "a person at the door" --notify-command "mail -s door me"
+      edgevid watch rtsp://cam/door --llm demo --session door.edgevid
       edgevid watch --config cameras.toml
     """
     default = click.core.ParameterSource.DEFAULT
@@ -124,7 +133,7 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: Path | None
 # What the file decides when there is one.
 _IN_FILE = (
     *("live", "notify", "notify_command", "notify_webhook", "llm", "mmproj", "fps", "channels", "threads"),
-    *("save", "keep_age", "keep_size"),
+    *("save", "session", "kv_ram", "keep_age", "keep_size"),
 )
 
 
@@ -141,6 +150,10 @@ def _plan_of_line(sources: tuple[str, ...], options: dict[str, Any]) -> WatchPla
         raise UsageError(f"--fps {options['fps']:g}", fix="choose a rate above 0, at most 240")
     if options["notify_command"] and options["notify_webhook"]:
         raise UsageError("--notify-command and --notify-webhook", fix="choose one")
+    if options["save"] and options["session"]:
+        raise UsageError("--save and --session name two timelines", fix="choose one")
+    if options["kv_ram"] and not (options["session"] and options["llm"]):
+        raise UsageError("--kv-ram without --session and --llm", fix="--llm MODEL --session FILE")
     if options["mmproj"] and not options["llm"]:
         raise UsageError("--mmproj without --llm", fix="--llm TEXT.gguf --mmproj FILE")
     if (options["notify_command"] or options["notify_webhook"]) and not options["notify"]:
@@ -157,7 +170,9 @@ def _plan_of_line(sources: tuple[str, ...], options: dict[str, Any]) -> WatchPla
     )
     return WatchPlan(
         cameras=tuple(_live_if_it_is(camera) for camera in cameras),
-        save=options["save"],
+        save=options["save"] or options["session"],
+        session=options["session"] is not None,
+        kv_ram=parse_bytes(options["kv_ram"]) if options["kv_ram"] else None,
         keep=Retention(
             parse_age_s(options["keep_age"]) if options["keep_age"] else None,
             parse_bytes(options["keep_size"]) if options["keep_size"] else None,

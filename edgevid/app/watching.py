@@ -19,6 +19,7 @@ from edgevid.stream.events import Event
 if TYPE_CHECKING:
     from edgevid.app.notifier import Notifier
     from edgevid.app.sheet import FrameSampler
+    from edgevid.core.kv_config import KVConfig
     from edgevid.media.source import Source
     from edgevid.memory.memory import Memory
     from edgevid.stream.alerts import Alarm, Condition
@@ -179,6 +180,7 @@ def _wire(
         session = StreamSession(
             plan.llm,
             mmproj=plan.mmproj,
+            kv=_kv(plan, camera),
             memory=memory,
             channels=camera.channels,
             fps=camera.fps,
@@ -197,6 +199,18 @@ def _wire(
     for text, place in unchecked.items():
         screen.note(f'"{text}": "{place}" is not checked, the whole picture counts')
     return _Watch(sessions, several, screen, alarms, notifier, sampler)
+
+
+def _kv(plan: WatchPlan, camera: Camera) -> KVConfig | None:
+    """With a session, what is sealed outlives the process; of several cameras each has a file."""
+    if not plan.session or plan.llm is None or plan.save is None:
+        return None
+    from edgevid.core.kv_config import KVConfig, RetrievalConfig
+    from edgevid.stream.kv_session import forget_old, kv_file
+
+    path = kv_file(plan.save, camera.name if len(plan.cameras) > 1 else None)
+    forget_old(path, plan.keep)
+    return KVConfig(retrieval=RetrievalConfig(), session_file=path, ram_bytes=plan.kv_ram)
 
 
 def _screen(request: Request, sessions: Sequence[StreamSession], several: Several) -> Screen:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -143,6 +144,19 @@ class LanguageSequence(Protocol):
 
     def close(self) -> None:
         """Give the memory back; also done when the object is dropped."""
+
+
+@runtime_checkable
+class SavedSequence(Protocol):
+    """A sequence that session files can hold; see ``NativeSequence``."""
+
+    mark: int
+
+    def checkpoint(self) -> None:
+        """Bring the sequence's own session file up to date, on the disk."""
+
+    def save(self, path: Path | str) -> None:
+        """Write a session file of its own."""
 
 
 class LanguageModel(Protocol):

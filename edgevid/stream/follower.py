@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgevid.core.kv_config import KVConfig
-from edgevid.core.nouns import Answer, Frame
+from edgevid.core.nouns import Answer, Frame, Observation
 from edgevid.memory.memory import Memory, Row
 from edgevid.models.chat import Message, chat_tokens
-from edgevid.models.llm import LanguageModel, LanguageSequence
+from edgevid.models.llm import LanguageModel, LanguageSequence, SavedSequence
 from edgevid.stream.answer import phrasing
 from edgevid.stream.answer.vocabulary import Vocabulary
 from edgevid.stream.connector import LabelConnector, VisionEncoder
 from edgevid.stream.events import Event
 from edgevid.stream.grounding import ungrounded
+from edgevid.stream.kv_session import Point
 
 if TYPE_CHECKING:
     from edgevid.models.store import ModelStore
@@ -30,6 +31,7 @@ _SYSTEM = (
 )
 _ANSWER_TOKENS = 48
 _SHOWN_ROWS = 24
+_MISSED_ROWS = 64  # newest ones that are told to a decoder that lost the end of its past
 
 
 class Follower:
@@ -41,6 +43,7 @@ class Follower:
         speaks: whether a supported draft may become the answer; the demo model's never does.
         encoder: frames to embedding rows; None when the model is fed text lines only.
         conversation: how the model is spoken to; None uses its chat template, one turn for each text.
+        session_file: that the model's sequence lives in; the past then outlasts videos and processes.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Follower:
         encoder: VisionEncoder | None,
         vocabulary: Vocabulary,
         conversation: Conversation | None = None,
+        session_file: Path | None = None,
     ) -> None:
         self._model = model
         self._conversation = conversation
@@ -59,6 +63,8 @@ class Follower:
         self._speaks = speaks
         self._encoder = encoder
         self._vocabulary = vocabulary
+        self._session_file = session_file
+        self._video_id = 0
         self._lock = threading.Lock()
         self._sequence: LanguageSequence | None = None
         self._fed = {"tokens": 0, "seconds": 0.0}
@@ -113,15 +119,24 @@ class Follower:
             encoder=encoder,
             vocabulary=vocabulary,
             conversation=conversation,
+            session_file=Path(kv.session_file) if kv.session_file is not None else None,
         )
 
-    def begin(self) -> None:
-        """Start a new video with an empty past."""
+    def begin(self, memory: Memory, video_id: int) -> None:
+        """Start a new video: with an empty past or, with a session file, the one it holds.
+
+        Rows of ``memory`` that are newer than that past (a killed process loses its end) are told again.
+        """
         with self._lock:
+            self._video_id = video_id
             if self._sequence is not None:
+                if self._session_file is not None:
+                    return
                 self._sequence.close()
             self._sequence = self._model.new_sequence()
-            if self._conversation is not None:
+            if self._sequence.length > 0:
+                self._catch_up(self._sequence, memory)
+            elif self._conversation is not None:
                 self._feed_tokens(self._conversation.opening(_SYSTEM))
             else:
                 self._feed_tokens(chat_tokens(self._model, [Message("system", _SYSTEM)], reply=False))
@@ -133,12 +148,15 @@ class Follower:
         rows = self._encoder(frame)
         with self._lock:
             began = time.perf_counter()
-            self._need().append_rows(rows, logits="none")
+            sequence = self._need()
+            sequence.append_rows(rows, logits="none")
+            if isinstance(sequence, SavedSequence):
+                sequence.mark = Point(self._video_id, frame.pts_ns).to_mark()
             self._count(self._fed, len(rows), began)
 
     def note(self, events: Iterable[Event]) -> None:
         """Append one short line per event that has just begun."""
-        lines = "".join(f"{phrasing.clock(e.observation.span.start_ns)} {_line(e)}\n" for e in events)
+        lines = "".join(_note(event.observation) for event in events)
         if lines:
             with self._lock:
                 self._feed_tokens(self._model.tokenize(lines))
@@ -175,12 +193,43 @@ class Follower:
             "decode_tokens_per_s": _rate(self._drafted),
         }
 
+    def checkpoint(self) -> None:
+        """Bring the session file, if there is one, up to the newest token."""
+        with self._lock:
+            if self._session_file is not None and isinstance(self._sequence, SavedSequence):
+                self._sequence.checkpoint()
+
+    def save(self, path: Path) -> None:
+        """Write what the model has seen to a session file; nothing for a backend without such files."""
+        with self._lock:
+            if not isinstance(self._sequence, SavedSequence):
+                return
+            if self._session_file is not None and path.resolve() == self._session_file.resolve():
+                self._sequence.checkpoint()
+            else:
+                self._sequence.save(path)
+
     def close(self) -> None:
         """Give the KV cache back."""
         with self._lock:
             if self._sequence is not None:
                 self._sequence.close()
                 self._sequence = None
+
+    def _catch_up(self, sequence: LanguageSequence, memory: Memory) -> None:
+        if not isinstance(sequence, SavedSequence) or not sequence.mark:
+            return
+        seen = Point.of_mark(sequence.mark)
+        missed = [
+            row
+            for video in memory.videos()
+            if video.id >= seen.video_id
+            for row in memory.rows(video.id)
+            if (video.id, row.observation.span.start_ns) > seen
+        ]
+        lines = "".join(_note(row.observation) for row in missed[-_MISSED_ROWS:])
+        if lines:
+            self._feed_tokens(self._model.tokenize(lines))
 
     def _draft(self, question: str, rows: Sequence[Row]) -> str:
         notes = "\n".join(
@@ -217,15 +266,15 @@ class Follower:
         counter["seconds"] += time.perf_counter() - began
 
 
-def _line(event: Event) -> str:
-    o = event.observation
-    return {
+def _note(o: Observation) -> str:
+    said = {
         "object": f"{o.label}" + (f" x{o.count}" if o.count > 1 else ""),
         "speech": f'someone says "{o.label}"',
         "text": f'text "{o.label}"',
         "sound": f"sound: {o.label}",
         "cut": "new scene",
     }.get(o.kind, o.label)
+    return f"{phrasing.clock(o.span.start_ns)} {said}\n"
 
 
 def _rate(counter: dict[str, float]) -> float:

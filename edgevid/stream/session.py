@@ -27,6 +27,7 @@ from edgevid.memory.memory import Memory
 from edgevid.runtime import CpuBudget
 from edgevid.stream import channels as chosen
 from edgevid.stream.events import Event
+from edgevid.stream.kv_session import beside, kv_file
 from edgevid.stream.stats import StageTimes, channels_json, stats_json
 from edgevid.stream.watcher import Watcher
 
@@ -56,7 +57,7 @@ class StreamSession:
         model: None (no decoder runs), "demo", a path to a GGUF file or to the Hugging Face folder of a video
             language model, or a loaded ``LanguageModel``.
         mmproj: the vision half of a GGUF file; without it, a GGUF file sees through the label connector.
-        kv: bounds of the decoder's KV cache.
+        kv: bounds of the decoder's KV cache; with a session file, the decoder goes on where that ends.
         memory: where rows are kept; None keeps them in RAM. The caller closes a memory it passes.
         channels: kinds to watch for, each of which needs its model pack; None = all that can be had here.
         fps: frames looked at per second of video.
@@ -136,13 +137,17 @@ class StreamSession:
     def resume(cls, path: str | Path, **options: Any) -> StreamSession:
         """Open a timeline that ``save`` or ``edgevid watch --save`` wrote, to ask about its newest video.
 
-        Further watching adds to the same file. ``options`` are those of the constructor.
+        Further watching adds to the same file. ``options`` are those of the constructor. With a ``model`` the
+        decoder goes on from what is beside the timeline (``PATH.kv``), and keeps that file from now on.
 
         Raises:
-            BadInputError: no such file, not a memory file, or no video in it.
+            BadInputError: no such file, not a memory file, or no video in it; the decoder's file is of
+                another model or other settings, or in use.
         """
         if not Path(path).is_file():
             raise BadInputError(f"no session file '{path}'", fix="check the path")
+        if options.get("model") is not None:
+            options["kv"] = beside(Path(path), options.get("kv"))
         session = cls(memory=Memory(path), **options)
         session._owns_memory = True
         videos = session.memory.videos()
@@ -150,11 +155,23 @@ class StreamSession:
             session.close()
             raise BadInputError(f"'{path}' holds no video", fix="watch one with --save")
         session._video_id = videos[-1].id
+        if session._follower is not None:
+            try:
+                session._follower.begin(session.memory, session.video_id)
+            except BaseException:
+                session.close()
+                raise
         return session
 
     def save(self, path: str | Path) -> None:
-        """Write the whole timeline to a file, atomically; an existing file is replaced."""
-        self.memory.copy_to(path)
+        """Write the whole timeline to a file, atomically; an existing file is replaced.
+
+        What the decoder has seen goes beside it, to ``PATH.kv``.
+        """
+        if Path(path).resolve() != Path(self.memory.path).resolve():
+            self.memory.copy_to(path)
+        if self._follower is not None:
+            self._follower.save(kv_file(Path(path)))
 
     @property
     def watched(self) -> bool:
@@ -239,6 +256,8 @@ class StreamSession:
                     self._warnings = list(opened.warnings)
                     self._source_stats = opened.stats
                     self.memory.set_watched(self.video_id, watcher.media_ns)
+                    if self._follower is not None:
+                        self._follower.checkpoint()
         finally:
             self._opened = None
             self._elapsed_s, self._began_s = time.perf_counter() - self._began_s, None
@@ -324,7 +343,7 @@ class StreamSession:
         for channel in (*self._glancing, *self._looking):
             channel.reset()
         if self._follower is not None:
-            self._follower.begin()
+            self._follower.begin(self.memory, self._video_id)
         self._watcher = Watcher(
             self.memory,
             self._video_id,

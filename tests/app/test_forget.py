@@ -103,3 +103,15 @@ def test_quantities() -> None:
     for parse, text in ((parse_age_s, "7"), (parse_age_s, "0d"), (parse_bytes, "much"), (parse_bytes, "-1")):
         with pytest.raises(UsageError):
             parse(text)
+
+
+def test_what_decoders_have_seen_goes_whole(day: Path, tmp_path: Path) -> None:
+    mine = [tmp_path / "day.edgevid.kv", tmp_path / "day.edgevid.front_door.kv"]
+    other = tmp_path / "days.edgevid.kv"
+    for path in (*mine, other):
+        path.write_bytes(b"x")
+    assert run(day, "--video", 1, "--dry-run") == 0
+    assert all(path.exists() for path in mine)
+    assert run(day, "--video", 1, "--yes") == 0
+    assert not any(path.exists() for path in mine)
+    assert other.exists()

@@ -33,15 +33,15 @@ def test_a_folder_is_watched_with_its_own_tower_within_its_window(
     follower = Follower.load(
         folder, kv=KVConfig(page_size=16, max_tokens=256), store=store, threads=1, vocabulary=NOTHING
     )
-    follower.begin()
+    memory = Memory()
+    video = memory.add_video("x", width=100, height=70, has_audio=False, channels=())
+    follower.begin(memory, video)
     opened = follower.stats()["fed_tokens"]
     follower.see(frame(0, picture))
     per_frame = follower.stats()["fed_tokens"] - opened
     assert per_frame > 16  # 16 rows of the tower, and the marks around them
     for second in range(1, 20):
         follower.see(frame(second, np.roll(picture, 5 * second, axis=1)))
-    memory = Memory()
-    video = memory.add_video("x", width=100, height=70, has_audio=False, channels=())
     answer = follower.improve(Answer(question="What is there?", text="Nothing."), memory, video)
     stats = follower.stats()
     follower.close()
