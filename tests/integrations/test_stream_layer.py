@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,10 @@ import pytest
 
 from edgevid.core.errors import LimitError
 from edgevid.core.kv_config import RetrievalConfig
+from edgevid.ops.cuda_ops import VARIABLE
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.paged_attention import KvCache, attend_reference
+from tests.cuda.host_library import build_host_library
 
 pytest.importorskip("torch", reason="torch is not installed: pip install 'edgevid[dev]'")
 pytest.importorskip("transformers", reason="transformers is not installed: pip install 'edgevid[dev]'")
@@ -21,9 +25,11 @@ HEADS, GROUP, DIM, SINKS = 2, 3, 8, 20
 SCALE = DIM**-0.5
 
 
-def make(*, max_tokens: int = 200, backend: Any = "native", **options: Any) -> StreamLayer:
+def make(
+    *, max_tokens: int = 200, sinks: int = SINKS, backend: Any = "native", **options: Any
+) -> StreamLayer:
     settings = {"segment": 32, "recent": 16, "rotated": True, "min_sealed": 0, "dense_share": 1.0}
-    config = LayerConfig(16, max_tokens, SINKS, RetrievalConfig(**{**settings, **options}), f32=True)
+    config = LayerConfig(16, max_tokens, sinks, RetrievalConfig(**{**settings, **options}), f32=True)
     shape = {"num_kv_heads": HEADS, "head_dim": DIM}
     store = KvCache(num_pages=3 + config.pages, page_size=16, f32=True, backend=backend, **shape)
     clusters = Clusters(config.retrieval, layer=0, backend=backend, **shape)
@@ -49,10 +55,11 @@ def dense(q: Floats, k: Floats, v: Floats) -> Floats:
     return np.concatenate(parts, axis=1)
 
 
-def test_steps_of_any_size_with_some_taken_back_attend_what_is_kept() -> None:
+@pytest.mark.parametrize("sinks", [SINKS, 32, 0])
+def test_steps_of_any_size_with_some_taken_back_attend_what_is_kept(sinks: int) -> None:
     """Against dense attention over the first tokens and the newest ones; a lost page would end the run."""
     rng = np.random.default_rng(5)
-    layer = make(everything=True)
+    layer = make(everything=True, sinks=sinks)
     k, v = themed(3000, 1)
     at, forgot = 0, False
     while at < 2900:
@@ -62,12 +69,12 @@ def test_steps_of_any_size_with_some_taken_back_attend_what_is_kept() -> None:
         assert layer.seen == at
         assert layer.kept <= 200
         forgot |= layer.kept < at
-        held = np.r_[0 : min(at, SINKS), at - layer.kept + min(at, SINKS) : at]
+        held = np.r_[0 : min(at, sinks), at - layer.kept + min(at, sinks) : at]
         q = queries(k[at - rows : at])
         got = layer.attend(q, scale=SCALE)
         assert np.abs(got - dense(q, k[held], v[held])).max() <= 1e-4
         if rng.random() < 0.3:
-            back = int(rng.integers(0, min(rows, at - SINKS) + 1)) if at > SINKS else 0
+            back = int(rng.integers(0, max(0, min(rows, at - sinks)) + 1))
             layer.take_back(back)
             at -= back
     assert forgot
@@ -104,17 +111,22 @@ def test_the_cut_of_a_stream_changes_nothing(steps: list[int]) -> None:
     assert np.array_equal(*outs)
 
 
-def test_backends_choose_the_same() -> None:
-    k, v = themed(400, 4)
+def test_backends_choose_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA's kernels compiled for the host."""
+    if not os.environ.get(VARIABLE):
+        monkeypatch.setenv(VARIABLE, str(build_host_library(tmp_path)))
+    k, v = themed(240, 4)
     outs = []
-    for backend in ("native", "numpy"):
-        layer = make(max_tokens=500, mass=0.8, backend=backend)
-        for first in range(0, 400, 50):
-            layer.append(k[first : first + 50], v[first : first + 50])
-            out = layer.attend(queries(k[first : first + 50]), scale=SCALE)
+    for backend in ("numpy", "native", "cuda"):
+        layer = make(max_tokens=300, mass=0.8, backend=backend)
+        for first in range(0, 240, 40):
+            layer.append(k[first : first + 40], v[first : first + 40])
+            out = layer.attend(queries(k[first : first + 40]), scale=SCALE)
+        assert layer.stats.retrieved < 0.9 * layer.stats.steps
         outs.append((out, layer.stats.retrieved))
-    assert outs[0][1] == pytest.approx(outs[1][1], abs=0.05)
-    assert np.abs(outs[0][0] - outs[1][0]).max() <= 1e-3
+    for out, retrieved in outs[1:]:
+        assert retrieved == pytest.approx(outs[0][1], abs=0.05)
+        assert np.abs(out - outs[0][0]).max() <= 1e-3
 
 
 def test_a_flat_layer_attends_everything_for_a_while() -> None:

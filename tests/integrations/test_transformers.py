@@ -178,6 +178,24 @@ def test_calls_it_cannot_answer_are_refused() -> None:
         ours(ids(20), past_key_values=fresh(ours))
 
 
+def test_a_step_that_was_broken_off_is_noticed() -> None:
+    _, ours = pair(llama_config())
+    cache = fresh(ours)
+    streamed(ours, ids(20), cache, [20])
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    hook = ours.model.layers[1].register_forward_pre_hook(stop)
+    with pytest.raises(KeyboardInterrupt):
+        streamed(ours, ids(5), cache, [5])
+    hook.remove()
+    with pytest.raises(UsageError, match=r"broken off.*cache.reset"):
+        streamed(ours, ids(5), cache, [5])
+    cache.reset()
+    assert torch.equal(*[streamed(ours, ids(5), c, [5]) for c in (cache, fresh(ours))])
+
+
 def test_another_kind_of_attention_is_refused() -> None:
     config = MistralConfig(**llama_config().to_dict() | {"model_type": "mistral", "sliding_window": 8})
     _, ours = pair(config, MistralForCausalLM)

@@ -16,7 +16,7 @@ try:
     from edgevid.integrations.transformers.cache import RetrievalCache
 except ImportError as error:
     raise MissingPartError(
-        f"{error.name} is not installed", fix="pip install 'torch>=2.4' 'transformers>=5'"
+        f"{error.name} is not installed", fix="pip install torch 'transformers>=5.23'"
     ) from error
 
 register()

@@ -66,6 +66,20 @@ class RetrievalCache(Cache):  # type: ignore[misc]  # transformers is not typed 
 
         super().__init__(layers=[_Layer(partial(stream, index)) for index in range(layers)])
 
+    def update(
+        self, key_states: Any, value_states: Any, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Any, Any]:
+        """As transformers calls it, layer after layer.
+
+        Raises:
+            UsageError: an earlier step was broken off, so that some layers hold its rows and others do not.
+        """
+        seen = [layer.stream.seen for layer in self.layers]
+        step = key_states.shape[-2]
+        if seen != [seen[-1] + step] * layer_idx + [seen[-1]] * (len(seen) - layer_idx):
+            raise UsageError("a step was broken off, the layers of the cache disagree", fix="cache.reset()")
+        return super().update(key_states, value_states, layer_idx, *args, **kwargs)  # type: ignore[no-any-return]
+
     def stats(self) -> list[LayerStats]:
         """Per layer, what was attended since the beginning."""
         return [layer.stream.stats for layer in self.layers]
