@@ -109,7 +109,7 @@ class Hangover:
     def is_dangling(self, text: str) -> bool:
         """Whether the last word asks for another one."""
         words = _WORD.findall(text.lower())
-        return bool(words) and (words[-1] in self._dangling or words[-1] in _NUMBERS or words[-1].isdigit())
+        return bool(words) and (words[-1] in self._dangling or words[-1] in _NUMBERS)
 
 
 def ends_clause(text: str) -> bool:

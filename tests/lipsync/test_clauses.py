@@ -1,4 +1,4 @@
-"""Clauses from a voice activity that only measures the level: cuts are known to the window. Then real ones."""
+"""Clauses by a voice activity that only measures the level: cuts are known to the window. Then real ones."""
 
 from __future__ import annotations
 
