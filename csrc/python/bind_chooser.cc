@@ -1,5 +1,4 @@
 // edgevid._native.TokenChooser: logits -> the next token, under an optional constraint.
-#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -13,6 +12,7 @@
 #include "decoder/grammar.h"
 #include "decoder/sampler.h"
 #include "decoder/tokenizer.h"
+#include "python/array.h"
 
 namespace ev::python {
 namespace {
@@ -20,7 +20,6 @@ namespace {
 namespace py = pybind11;
 using decoder::TokenId;
 using decoder::Tokenizer;
-using Logits = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 std::unique_ptr<decoder::Constraint> make_constraint(const std::shared_ptr<Tokenizer>& tokenizer,
                                                      const std::vector<std::string>& choices,
@@ -41,7 +40,7 @@ class TokenChooser {
         constraint_(make_constraint(tokenizer_, choices, grammar)),
         allowed_(tokenizer_ ? tokenizer_->size() : 0) {}
 
-  TokenId choose(const Logits& logits) {
+  TokenId choose(const Floats& logits) {
     if (logits.ndim() != 2 || logits.shape(0) != 1)
       throw Error(ErrorCode::kInvalidArgument, "logits must be one row, [1, vocab]");
     const float* row = logits.data();

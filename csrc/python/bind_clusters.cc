@@ -1,5 +1,4 @@
 // edgevid._native.ops: the ops of retrieval on numpy arrays, for tests and benchmarks.
-#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -13,14 +12,12 @@
 #include "ops/hash_codes.h"
 #include "ops/kv_seal.h"
 #include "ops/select_mass.h"
+#include "python/array.h"
 
 namespace py = pybind11;
 
 namespace ev::python {
 namespace {
-
-template <class T>
-using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
 
 template <class T>
 Array<T> array_of(const std::vector<T>& values, std::vector<py::ssize_t> shape) {

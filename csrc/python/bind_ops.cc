@@ -1,5 +1,4 @@
 // edgevid._native.ops: the ops on numpy arrays, for tests and benchmarks. Models call them in C++.
-#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -17,6 +16,7 @@
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 #include "ops/swiglu.h"
+#include "python/array.h"
 
 namespace py = pybind11;
 
@@ -27,9 +27,8 @@ void bind_conv(py::module_& m);
 
 namespace {
 
-using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
-using Bytes = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
-using Ints = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
+using Bytes = Array<uint8_t>;
+using Ints = Array<int32_t>;
 
 // A C-contiguous array as rows of everything behind its first axis.
 MatrixRef<const float> view(const Floats& a) {

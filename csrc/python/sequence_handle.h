@@ -1,8 +1,6 @@
 // A Sequence that several Python threads may hold: one call at a time, nothing after close().
 #pragma once
 
-#include <pybind11/numpy.h>
-
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -11,10 +9,9 @@
 #include <utility>
 
 #include "decoder/sequence.h"
+#include "python/array.h"
 
 namespace ev::python {
-
-using Floats = pybind11::array_t<float, pybind11::array::c_style | pybind11::array::forcecast>;
 
 class SequenceHandle {
  public:
