@@ -79,8 +79,6 @@ class EspeakVoice:
             MissingPartError: no voice for ``language``.
             EdgevidError: the worker died twice on this text, or hung.
         """
-        if len(text) > _MAX_TEXT:
-            raise BadInputError(f"a clause of {len(text)} characters is over the limit of {_MAX_TEXT}")
         if not any(c.isalnum() for c in text):
             return SpokenAudio(np.zeros(0, np.float32), 22_050, ())
         variant, own_pitch = self._variant_for(pitch)
@@ -90,16 +88,27 @@ class EspeakVoice:
             "rate": _words_per_minute(rate),
             "pitch": _pitch_setting(pitch / own_pitch),
         }
-        encoded = json.dumps(request).encode()
-        header, sound = _parse(self._pool.ask(struct.pack("<I", len(encoded)) + encoded, _whole))
-        if header.get("kind") == "voice":
-            raise MissingPartError(header["error"], fix="espeak-ng --voices lists them")
+        header, sound = self._ask(request)
         samples = np.frombuffer(sound, "<i2").astype(np.float32) / np.float32(32768)
         return SpokenAudio(samples, header["rate"], tuple(_phonemes(header, len(samples))))
+
+    def spell(self, text: str, *, language: str) -> str:
+        """How ``text`` is pronounced, in IPA with stress marks, without punctuation. Raises as ``speak``."""
+        spelling = self._ask({"text": text, "voice": language})[0]["spelling"]
+        return str(spelling)
 
     def close(self) -> None:
         """End the worker."""
         self._pool.close()
+
+    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        if len(request["text"]) > _MAX_TEXT:
+            raise BadInputError(f"{len(request['text'])} characters are over the limit of {_MAX_TEXT}")
+        encoded = json.dumps(request).encode()
+        header, sound = _parse(self._pool.ask(struct.pack("<I", len(encoded)) + encoded, _whole))
+        if header.get("kind") == "voice":
+            raise MissingPartError(header["error"], fix="espeak-ng --voices lists them")
+        return header, sound
 
     def _variant_for(self, pitch: float) -> tuple[str, float]:
         """What to add to the voice's name, and the pitch factor that this alone brings."""
@@ -150,7 +159,7 @@ def _first_that_starts(candidates: list[tuple[str, Path | None]]) -> tuple[Pool,
 
 
 def _words_per_minute(rate: float) -> int:
-    """The setting at which a text takes 1 / rate of its time; the model: fixed + (1 - fixed) 175 / setting."""
+    """The setting at which a text takes 1 / rate of its time, by: fixed + (1 - fixed) 175 / setting."""
     variable = 1 / rate - _FIXED_PART
     wanted = _WORDS_PER_MINUTE * (1 - _FIXED_PART) / variable if variable > 0 else _FASTEST
     return round(min(max(wanted, _SLOWEST), _FASTEST))

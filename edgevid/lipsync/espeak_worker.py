@@ -7,10 +7,12 @@ talks over its standard input and output. Integers are little-endian.
 
     espeak_worker.py LIBRARY [DATA_FOLDER]
 
-    in:  u32 length | JSON {"text", "voice", "rate", "pitch"}
+    in:  u32 length | JSON {"text", "voice", "rate", "pitch"}   to speak
             rate: words per minute, 80..450; pitch: 0..100, 50 is the voice's own
+                    or {"text", "voice"}                        to spell
     out: u32 header length | u32 sound length | JSON header | int16 mono samples
             header: {"rate": Hz, "phonemes": [[IPA symbol, first sample], ...]}   "" is silence
+                 or {"spelling": "IPA, with stress"}, no sound
                  or {"error": "...", "kind": "voice" | "library"}, no sound
 
 The first frame out comes unasked: {"version": "1.51", "rate": 22050}, or the error of a library that cannot
@@ -63,7 +65,7 @@ class Speaker:
 
     def __init__(self, library: str, data: bytes | None) -> None:
         self._espeak = ctypes.CDLL(library)
-        self._espeak.espeak_Info.restype = ctypes.c_char_p
+        self._espeak.espeak_Info.restype = self._espeak.espeak_TextToPhonemes.restype = ctypes.c_char_p
         options = _PHONEME_EVENTS | _IPA | _DONT_EXIT
         self.rate = self._espeak.espeak_Initialize(_SYNCHRONOUS, 0, data, options)
         if self.rate <= 0:
@@ -77,18 +79,30 @@ class Speaker:
 
     def say(self, text: str, voice: str, rate: int, pitch: int) -> tuple[bytes, list[tuple[str, int]]]:
         """Return the samples as bytes, and the phonemes."""
+        self._take_voice(voice)
+        self._espeak.espeak_SetParameter(_RATE, rate, 0)
+        self._espeak.espeak_SetParameter(_PITCH, pitch, 0)
+        self._sound, self._phonemes = [], []
+        data = _encoded(text)
+        if self._espeak.espeak_Synth(data, len(data) + 1, 0, _BY_CHARACTER, 0, _UTF8, None, None) != 0:
+            raise RuntimeError("espeak-ng could not speak")
+        return b"".join(self._sound), self._phonemes
+
+    def spell(self, text: str, voice: str) -> str:
+        """Return the pronunciation."""
+        self._take_voice(voice)
+        rest, spelt = ctypes.c_char_p(_encoded(text)), []
+        while rest.value:  # the library takes a clause and moves the pointer; to null at the end
+            found = self._espeak.espeak_TextToPhonemes(ctypes.byref(rest), _UTF8, _IPA)
+            spelt.append((found or b"").decode("utf-8", "ignore"))
+        return " ".join(spelt)
+
+    def _take_voice(self, voice: str) -> None:
         if voice != self._voice:
             if self._espeak.espeak_SetVoiceByName(voice.encode()) != 0:
                 self._voice = ""  # the library may have changed something all the same
                 raise LookupError(f"espeak-ng has no voice {voice!r}")
             self._voice = voice
-        self._espeak.espeak_SetParameter(_RATE, rate, 0)
-        self._espeak.espeak_SetParameter(_PITCH, pitch, 0)
-        self._sound, self._phonemes = [], []
-        data = text.replace("\0", " ").encode("utf-8", "replace")
-        if self._espeak.espeak_Synth(data, len(data) + 1, 0, _BY_CHARACTER, 0, _UTF8, None, None) != 0:
-            raise RuntimeError("espeak-ng could not speak")
-        return b"".join(self._sound), self._phonemes
 
     def _take(self, samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
@@ -104,6 +118,10 @@ class Speaker:
         return 0
 
 
+def _encoded(text: str) -> bytes:
+    return text.replace("\0", " ").encode("utf-8", "replace")
+
+
 def _send(out: IO[bytes], header: dict[str, Any], sound: bytes = b"") -> None:
     encoded = json.dumps(header).encode()
     out.write(struct.pack("<II", len(encoded), len(sound)) + encoded + sound)
@@ -112,11 +130,15 @@ def _send(out: IO[bytes], header: dict[str, Any], sound: bytes = b"") -> None:
 
 def _answer(out: IO[bytes], speaker: Speaker, request: dict[str, Any]) -> None:
     try:
-        sound, phonemes = speaker.say(request["text"], request["voice"], request["rate"], request["pitch"])
+        if "rate" in request:
+            sound, phonemes = speaker.say(
+                request["text"], request["voice"], request["rate"], request["pitch"]
+            )
+            _send(out, {"rate": speaker.rate, "phonemes": phonemes}, sound)
+        else:
+            _send(out, {"spelling": speaker.spell(request["text"], request["voice"])})
     except LookupError as error:
         _send(out, {"error": str(error), "kind": "voice"})
-    else:
-        _send(out, {"rate": speaker.rate, "phonemes": phonemes}, sound)
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ class FittedVoice:
         """Say ``text``, the translation of ``clause``, once what was said before is over.
 
         Args:
-            earliest_ns: when it may be heard; default: where it starts in the source. A live stream gives now.
+            earliest_ns: when it may be heard; default: where it starts in the source; live: now.
 
         Returns:
             ``text`` as spoken, which may be condensed; empty, without samples, when there was no time.
@@ -83,7 +83,7 @@ class FittedVoice:
     def _say(
         self, text: str, language: str, pitch: float, *, wanted: int, longest: int
     ) -> tuple[str, SpokenAudio]:
-        """Text and sound of at most ``longest`` ns, ``wanted`` if speed allows: by estimate, then by trial."""
+        """Text and sound of at most ``longest`` ns, ``wanted`` if speed allows; by estimate, then trial."""
         natural = self._per_character * len(text)
         for _ in range(_TRIES):
             if natural > longest * self._config.fastest:

@@ -94,6 +94,13 @@ def test_any_text_can_be_spoken(voice: EspeakVoice) -> None:
     assert voice.restarts == 0
 
 
+def test_spelling(voice: EspeakVoice) -> None:
+    spelt = voice.spell("Hola, mi amigo. ¿Qué tal?", language="es")
+    assert spelt.replace("ˈ", "").split() == ["ola", "mi", "amiɣo", "ke", "tal"]
+    assert voice.spell("", language="es") == ""
+    assert len(voice.spell("El perro duerme. " * 118, language="es").split()) == 3 * 118
+
+
 def test_a_language_it_does_not_speak(voice: EspeakVoice) -> None:
     with pytest.raises(MissingPartError, match="no voice 'xx'"):
         voice.speak("hello", language="xx")
