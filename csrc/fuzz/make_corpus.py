@@ -11,8 +11,10 @@ from pathlib import Path
 
 from gguf import GGMLQuantizationType as Q
 
+from edgevid.train.viseme_net.weights_file import write
 from tests.decoder.varied_text import varied_lines
 from tests.decoder.vocab_gguf import byte_level_vocabulary, sentence_piece_vocabulary
+from tests.lipsync.small_viseme_net import small_net
 from tests.models.tiny_gguf import TinyModel, write_tiny
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -86,6 +88,9 @@ def main() -> None:
     sentence_piece_vocabulary(tokenizer / "seed-sentence-piece.gguf", seed=2, size=60)
     for i, line in enumerate(varied_lines(40, seed=5)):
         (tokenizer / f"seed-line-{i:02}").write_bytes(line[:300])
+
+    viseme = seeds("viseme")
+    (viseme / "seed-small").write_bytes(write(small_net()))
 
     for i, text in enumerate(GRAMMARS + CHOICES):
         (grammar / f"seed-{i}").write_bytes(text.encode() + b"\0\x01\x05\x80\x03\x07\xff\x10\x02")

@@ -1,17 +1,14 @@
 // edgevid._native.ops.conv1d_int8 on numpy arrays, for tests and benchmarks.
-#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
 #include "base/error.h"
 #include "ops/conv1d_int8.h"
+#include "python/array.h"
 
 namespace py = pybind11;
 
 namespace ev::python {
 namespace {
-
-template <class T>
-using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
 
 Array<int8_t> conv1d_int8(const Array<int8_t>& x, const Array<int8_t>& weights, const Array<int32_t>& bias,
                           const Array<float>& scales, int64_t stride, int64_t dilation, bool relu,

@@ -1,0 +1,1 @@
+"""Training of VisemeNet, the network from sound to mouth (docs/model_cards/viseme-net.md)."""
