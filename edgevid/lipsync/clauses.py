@@ -125,6 +125,13 @@ class ClauseSegmenter:
             if draft is self._draft:
                 self._text = text
 
+    @property
+    def open_since_ns(self) -> int | None:
+        """When the clause began that is still open, None when there is none."""
+        if self._onset is None or self._origin_ns is None:
+            return None
+        return self._origin_ns + _ns(self._onset * WINDOW)
+
     def push(self, block: Block) -> Iterator[Draft | Cut]:
         """Take the next block; yield what it brings, in order."""
         if block.restart:
