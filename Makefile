@@ -24,7 +24,8 @@ test: pytest ctest ## all tests: Python and C++
 pytest: packs ## Python tests
 	@$(BIN)/python -m pytest
 
-soak: packs ## long reliability tests (about an hour), with a summary of each
+soak: packs ctest ## long reliability tests (about an hour), with a summary of each
+	@EDGEVID_SOAK_STEPS=1000000 build/release/csrc/tests/ev_test_kv --gtest_filter='*RandomStep*' --gtest_brief=1
 	@$(BIN)/python -m pytest -m soak -rA --durations=0
 
 packs: $(VENV)/.$(EXTRAS) ## the default model packs

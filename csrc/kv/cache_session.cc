@@ -42,6 +42,7 @@ void KvCache::attach(std::shared_ptr<SessionFile> file, std::shared_ptr<SlotPool
     shift_sinks(threads);
   }
   journal_ = std::make_unique<Journal>(std::move(file), std::move(found));
+  slide(0, threads);  // what the window had dropped may have been found again
   count_index();
 }
 

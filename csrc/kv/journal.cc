@@ -1,6 +1,7 @@
 #include "kv/journal.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "base/error.h"
@@ -75,29 +76,37 @@ void Journal::drop_first() {
 }
 
 void Journal::keep_segments(size_t left) {
-  std::vector<CellPtr> gone = std::exchange(tail_, {});
-  while (segments_.size() > left) {
-    gone.push_back(segments_.back());
-    segments_.pop_back();
-  }
-  retire_all(gone);
+  std::exception_ptr failure;
+  drop_to(tail_, 0, failure);
+  drop_to(segments_, left, failure);
+  if (failure) std::rethrow_exception(failure);
 }
 
 void Journal::clear() {
-  const std::vector<CellPtr> sinks = std::exchange(sinks_, {});
-  keep_segments(0);
-  retire_all(sinks);
+  std::exception_ptr failure;
+  drop_to(tail_, 0, failure);
+  drop_to(segments_, 0, failure);
+  drop_to(sinks_, 0, failure);
+  if (failure) std::rethrow_exception(failure);
 }
 
-void Journal::retire_all(const std::vector<CellPtr>& cells) {
-  for (const CellPtr& cell : cells) file_->retire(cell);
+// Forgets the last cells whether they can be erased or not: the cache has no more use for them.
+void Journal::drop_to(std::vector<CellPtr>& cells, size_t left, std::exception_ptr& failure) {
+  while (cells.size() > left) {
+    try {
+      file_->retire(cells.back());
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    cells.pop_back();
+  }
 }
 
 // What recovery would pass over, or the window drop again: no harm when it cannot be erased.
 void Journal::retire_superseded(const CellPtr& cell) {
   try {
     file_->retire(cell);
-  } catch (const Error&) {
+  } catch (const std::exception&) {
     return;
   }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -35,7 +36,7 @@ class Journal {
  private:
   std::vector<CellPtr> write_plain(const PageLayout& layout, uint64_t first_position, uint32_t tokens,
                                    uint64_t mark, const std::vector<const uint8_t*>& pages);
-  void retire_all(const std::vector<CellPtr>& cells);
+  void drop_to(std::vector<CellPtr>& cells, size_t left, std::exception_ptr& failure);
   void retire_superseded(const CellPtr& cell);
 
   std::shared_ptr<SessionFile> file_;
