@@ -16,13 +16,10 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from edgevid.core.nouns import NS_PER_S, TimeSpan
 from edgevid.lipsync.hangover import Hangover, HangoverConfig, pitch_falls
 from edgevid.lipsync.nouns import Floats
 from edgevid.perception.audio_intake import RATE, Block, level_dbfs
-from edgevid.perception.segmenter import WINDOW, Utterance, VoiceActivity
+from edgevid.perception.held_sound import WINDOW, HeldSound, Utterance, VoiceActivity, windows_in
 
 _WINDOW_MS = 1000 * WINDOW / RATE
 _NOISE_WINDOWS = 100  # 3.2 s
@@ -91,24 +88,18 @@ class ClauseSegmenter:
     def __init__(
         self, vad: VoiceActivity, *, language: str = "en", config: ClauseConfig | None = None
     ) -> None:
-        self._vad = vad
         self._config = config = config or ClauseConfig()
         self._hangover = Hangover(language=language, config=config.hangover)
-        self._pad, self._draft_after = _windows(config.pad_ms), _windows(config.draft_ms)
-        self._enough, self._most = _windows(config.min_speech_ms), max(4, _windows(config.max_ms))
+        self._pad, self._draft_after = windows_in(config.pad_ms), windows_in(config.draft_ms)
+        self._enough, self._most = windows_in(config.min_speech_ms), max(4, windows_in(config.max_ms))
+        self._held = HeldSound(vad)
         self._hints = threading.Lock()
         self._number = 0
         self._forget()
 
     def _forget(self) -> None:
-        self._vad.reset()
-        self._origin_ns: int | None = None
-        self._partial = np.zeros(0, np.float32)
+        self._held.forget()
         self._noise: deque[float] = deque(maxlen=_NOISE_WINDOWS)
-        self._held: list[Floats] = []
-        self._activity: list[float] = []
-        self._taken = 0  # samples so far
-        self._next = 0  # index of the window to come
         self._onset: int | None = None  # index of the first voiced window of the open clause
         self._voiced = 0  # index of its last voiced window
         self._forget_draft()
@@ -128,37 +119,22 @@ class ClauseSegmenter:
     @property
     def open_since_ns(self) -> int | None:
         """When the clause began that is still open, None when there is none."""
-        if self._onset is None or self._origin_ns is None:
-            return None
-        return self._origin_ns + _ns(self._onset * WINDOW)
+        return None if self._onset is None else self._held.time_ns(self._onset)
 
     def push(self, block: Block) -> Iterator[Draft | Cut]:
         """Take the next block; yield what it brings, in order."""
         if block.restart:
             yield from self.flush()
-        if self._origin_ns is None:
-            self._origin_ns = block.pts_ns
-        self._taken += block.samples.size
-        samples = np.concatenate([self._partial, block.samples])
-        whole = samples.size // WINDOW * WINDOW
-        self._partial = samples[whole:].copy()
-        yield from self._listen(samples[:whole])
+        for window, activity in self._held.push(block):
+            yield from self._decide(self._held.next - 1, activity, self._is_loud(window, activity))
 
     def flush(self) -> Iterator[Draft | Cut]:
         """The stream ended: yield the clause still open, and forget the stream."""
-        if self._partial.size:
-            yield from self._listen(np.pad(self._partial, (0, WINDOW - self._partial.size)))
+        for window, activity in self._held.flush():
+            yield from self._decide(self._held.next - 1, activity, self._is_loud(window, activity))
         if self._onset is not None:
             yield from self._close()
         self._forget()
-
-    def _listen(self, samples: Floats) -> Iterator[Draft | Cut]:
-        windows = samples.reshape(-1, WINDOW)
-        for window, activity in zip(windows, self._vad(windows).tolist(), strict=True):
-            self._held.append(window.copy())  # a view would keep the whole block alive
-            self._activity.append(activity)
-            self._next += 1
-            yield from self._decide(self._next - 1, activity, self._is_loud(window, activity))
 
     def _is_loud(self, window: Floats, activity: float) -> bool:
         """Whether the window stands out of the noise, which is what the windows without voice were lately."""
@@ -170,7 +146,7 @@ class ClauseSegmenter:
     def _decide(self, index: int, activity: float, loud: bool) -> Iterator[Draft | Cut]:
         if self._onset is None:
             if activity < self._config.on or not loud:
-                self._drop_before(self._next - self._pad)
+                self._held.drop_before(self._held.next - self._pad)
                 return
             self._onset = self._voiced = index
         elif activity >= self._config.off and loud:
@@ -181,7 +157,7 @@ class ClauseSegmenter:
             yield from self._make_draft()
         if pause >= self._draft_after and pause * _WINDOW_MS >= self._wait_ms():
             yield from self._close()
-        elif self._next - self._onset >= self._most:
+        elif self._held.next - self._onset >= self._most:
             yield from self._force()
 
     def _wait_ms(self) -> float:
@@ -190,10 +166,12 @@ class ClauseSegmenter:
         return self._hangover.wait_ms(speech_ms=speech_ms, falls=self._falls, text=self._text)
 
     def _make_draft(self) -> Iterator[Draft]:
-        utterance = self._utterance(self._voiced + 1, until=self._next)
+        assert self._onset is not None
+        end = self._voiced + 1
+        utterance = self._utterance(end, until=self._held.next)
         if utterance is not None:
-            fall = self._config.hangover.fall
-            self._falls = pitch_falls(self._between(self._onset or 0, self._voiced + 1), RATE, fall=fall)
+            said = self._held.between(self._onset, end)
+            self._falls = pitch_falls(said, RATE, fall=self._config.hangover.fall)
             draft = Draft(self._number, utterance)
             with self._hints:
                 self._draft, self._text = draft, None
@@ -203,16 +181,13 @@ class ClauseSegmenter:
         end = self._voiced + 1
         yield from self._cut(end, until=end + self._pad, forced=False)
         self._onset = None
-        self._drop_before(max(end, self._next - self._pad))
+        self._held.drop_before(max(end, self._held.next - self._pad))
 
     def _force(self) -> Iterator[Cut]:
         """Too long: end the clause at its quietest moment and go on with the rest."""
-        half = self._most // 2
-        power = np.array([float(np.mean(np.square(w, dtype=np.float64))) for w in self._held[-half:]])
-        smooth = np.convolve(power, np.ones(3), mode="valid")  # three windows: a dip, not one weak period
-        end = self._next - half + 1 + int(smooth.argmin())
+        end = self._held.quietest(self._most // 2)
         yield from self._cut(end, until=end, forced=True)
-        self._drop_before(end)
+        self._held.drop_before(end)
         self._onset, self._voiced = end, max(end, self._voiced)
 
     def _cut(self, end: int, *, until: int, forced: bool) -> Iterator[Cut]:
@@ -220,34 +195,12 @@ class ClauseSegmenter:
         drafted = self._draft is not None and not forced
         self._forget_draft()
         if utterance is not None:
-            yield Cut(self._number, utterance, drafted, forced, (self._next - end) * _WINDOW_MS)
+            waited_ms = (self._held.next - end) * _WINDOW_MS
+            yield Cut(self._number, utterance, drafted, forced, waited_ms)
             self._number += 1
 
     def _utterance(self, end: int, *, until: int) -> Utterance | None:
-        """The open clause up to window ``end``; None when it holds too little voice."""
-        assert self._onset is not None and self._origin_ns is not None
-        first = self._next - len(self._held)
-        activity = self._activity[self._onset - first : end - first]
-        if sum(a >= self._config.on for a in activity) < self._enough:
-            return None
-        end_ns = _ns(min(end * WINDOW, self._taken))  # the last window may reach past the end of the stream
-        span = TimeSpan(self._origin_ns + _ns(self._onset * WINDOW), self._origin_ns + end_ns)
-        samples = self._between(max(first, self._onset - self._pad), until)
-        return Utterance(samples, span, sum(activity) / len(activity))
-
-    def _between(self, start: int, until: int) -> Floats:
-        first = self._next - len(self._held)
-        return np.concatenate(self._held[start - first : until - first])
-
-    def _drop_before(self, index: int) -> None:
-        excess = index - (self._next - len(self._held))
-        if excess > 0:
-            del self._held[:excess], self._activity[:excess]
-
-
-def _windows(ms: int) -> int:
-    return -(-ms * RATE // (1000 * WINDOW))
-
-
-def _ns(samples: int) -> int:
-    return samples * NS_PER_S // RATE
+        assert self._onset is not None
+        return self._held.utterance(
+            self._onset, end, until=until, pad=self._pad, on=self._config.on, enough=self._enough
+        )

@@ -94,7 +94,7 @@ def test_hours_of_silence_hold_nothing() -> None:
     minute = sound((1_875, 0))
     for i in range(180):
         assert not list(segmenter.push(Block(minute, i * 60 * NS_PER_S, False)))
-        assert len(segmenter._held) == len(segmenter._probabilities) <= 6
+        assert len(segmenter._held) <= 6
 
 
 def test_a_restart_ends_the_utterance_and_the_memory_of_the_network() -> None:
