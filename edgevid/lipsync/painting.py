@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +13,7 @@ from edgevid.core.nouns import NS_PER_S, Frame
 from edgevid.lipsync.flow import DubbedFrame, DubbedSound, Seen, Talk
 from edgevid.lipsync.hearing import Generation
 from edgevid.lipsync.nouns import Floats
+from edgevid.lipsync.visemes import at
 
 if TYPE_CHECKING:
     from edgevid.perception.faces import Face, FaceTracker
@@ -105,20 +105,9 @@ class Painter:
         ]
         for talk in self._talks:
             if talk.spoken.start_ns <= pts_ns < talk.spoken.end_ns and talk.curve is not None:
-                return at(talk, pts_ns)
+                return at(talk.curve, pts_ns)
         begun = any(talk.spoken.clause.start_ns <= pts_ns for talk in self._talks)
         return _CLOSED if begun or pts_ns < self._speaking_until_ns else None
-
-
-def at(talk: Talk, pts_ns: int) -> Floats:
-    """The curve of ``talk`` at ``pts_ns``, between its steps linear."""
-    assert talk.curve is not None
-    curve = talk.curve
-    place = min(max((pts_ns - curve.start_ns) / curve.step_ns, 0.0), len(curve.params) - 1.0)
-    low = math.floor(place)
-    high = min(low + 1, len(curve.params) - 1)
-    share = np.float32(place - low)
-    return np.asarray(curve.params[low] * (1 - share) + curve.params[high] * share, np.float32)
 
 
 def _speaker(faces: tuple[Face, ...]) -> tuple[Face | None, str]:

@@ -26,7 +26,7 @@ from edgevid.runtime.trace import Trace
 
 _FILE_CHUNK_S, _LIVE_CHUNK_S = 0.25, 0.08
 _TRACED = 200_000
-_LOWEST_RATE, _HIGHEST_RATE = 16_000, 48_000
+_RATE = 48_000  # Hz; every encoder of sound takes it
 
 
 class DubSession:
@@ -76,8 +76,7 @@ class DubSession:
             )
             self._pipeline = Pipeline("dub", budget=self._budget, trace=_TRACED if trace else 0)
             self._stack = self._stack.pop_all()
-        self.rate = min(max(info.sample_rate, _LOWEST_RATE), _HIGHEST_RATE)
-        self.target, self.language = target, language
+        self.rate, self.target, self.language = _RATE, target, language
         self.spoken: list[SpokenClause] = []
         self._media_ns = 0
         self._began: float | None = None
