@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -118,9 +120,7 @@ def test_chunks_do_not_change_what_is_heard(
 ) -> None:
     noise = np.random.default_rng(2).uniform(-0.5, 0.5, 2 * _RATE).astype(np.float32)
     edges = sorted({0, 2 * _RATE, *cuts})
-    chunks = [
-        AudioChunk(noise[a:b], _RATE, a * _S // _RATE) for a, b in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    chunks = [AudioChunk(noise[a:b], _RATE, a * _S // _RATE) for a, b in pairwise(edges)]
     talk = _talk(start_s, start_s + length_s, seconds=spoken_s)
     whole = _whole(_run(Mixer(generation=Generation()), talk, AudioChunk(noise, _RATE, 0), talk))
     parts = _whole(_run(Mixer(generation=Generation()), *chunks, talk))
