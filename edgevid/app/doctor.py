@@ -15,7 +15,7 @@ from typing import Literal
 import click
 
 from edgevid import __version__
-from edgevid.core.errors import MissingPartError
+from edgevid.core.errors import EdgevidError, MissingPartError
 from edgevid.runtime.device import DeviceProfile
 
 State = Literal["ok", "optional", "missing", "untested"]
@@ -83,8 +83,36 @@ def _live() -> Iterator[Finding]:
     )
 
 
+def _dubbing() -> Iterator[Finding]:
+    """Speech parts of `edgevid dub`; each is started once, as a file alone proves nothing."""
+    from edgevid.lipsync import apertium
+    from edgevid.lipsync.espeak import EspeakVoice
+
+    try:
+        voice = EspeakVoice()
+        yield Finding("voice: espeak-ng", "ok", f"{voice.version}, 100 languages")
+        voice.close()
+    except MissingPartError as error:
+        yield Finding("voice: espeak-ng", "optional", "dubbing needs it or another voice", error.fix)
+    for source, target in (("en", "es"), ("en", "ca"), ("en", "eo")):
+        part, fix = f"translation: {source}-{target}", apertium.install(source, target)
+        try:
+            translator = apertium.ApertiumTranslator(pairs=[(source, target)])
+            yield Finding(part, "ok", "Apertium")
+            translator.close()
+        except EdgevidError as error:
+            yield Finding(part, "optional", f"dub --to {target}: {error.message}", fix)
+
+
 def _extras() -> Iterator[Finding]:
     extras = [
+        (
+            "faster_whisper",
+            "dubbing from other languages than English (Whisper)",
+            "pip install 'edgevid[asr]'",
+        ),
+        ("ctranslate2", "dubbing by neural translation (OPUS-MT, NLLB)", "pip install 'edgevid[mt]'"),
+        ("espeakng_loader", "espeak-ng without a system package", "pip install 'edgevid[tts]'"),
         ("llama_cpp", "second LLM backend (any GGUF)", "pip install 'edgevid[vlm]'"),
         ("tensorrt", "TensorRT sessions", "pip install 'edgevid[tensorrt]', on the target device"),
         ("torch", "export and GPU kernels", "pip install 'edgevid[export]'"),
@@ -98,7 +126,15 @@ def _extras() -> Iterator[Finding]:
         yield Finding("npm", "optional", "packs that come from npm", "apt-get install npm")
 
 
-_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_machine, _native, _libraries, _packs, _live, _extras)
+_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _machine,
+    _native,
+    _libraries,
+    _packs,
+    _live,
+    _dubbing,
+    _extras,
+)
 _MARKS = {
     "ok": "[green]ok[/]",
     "optional": "[dim]--[/]",
@@ -128,6 +164,7 @@ def command(as_json: bool, show_all: bool) -> int:
 
 def _print(findings: list[Finding], show_all: bool) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -135,5 +172,6 @@ def _print(findings: list[Finding], show_all: bool) -> None:
         table.add_column(heading, overflow="fold")
     for finding in findings:
         if show_all or finding.state != "optional":
-            table.add_row(finding.part, _MARKS[finding.state], finding.detail, finding.fix or "")
+            detail, fix = escape(finding.detail), escape(finding.fix or "")  # "edgevid[vlm]" is no markup
+            table.add_row(finding.part, _MARKS[finding.state], detail, fix)
     Console().print(table)

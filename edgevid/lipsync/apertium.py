@@ -54,7 +54,7 @@ class ApertiumTranslator:
     Args:
         pairs: (source, target) in ISO 639-1, started now; others start when first asked for.
         lines: of stages per pair; as many sentences are translated at a time.
-        modes: folder of Apertium's mode files.
+        modes: folder of mode files; default: ``MODES``.
         timeout_s: for one sentence.
 
     Attributes:
@@ -69,10 +69,10 @@ class ApertiumTranslator:
         *,
         pairs: Iterable[tuple[str, str]] = (),
         lines: int = 1,
-        modes: Path = MODES,
+        modes: Path | None = None,
         timeout_s: float = _TIMEOUT_S,
     ) -> None:
-        self._lines, self._modes, self._timeout_s = lines, modes, timeout_s
+        self._lines, self._modes, self._timeout_s = lines, modes or MODES, timeout_s
         self._pools: dict[tuple[str, str], Pool] = {}
         self._lock = threading.Lock()
         self.unknown_words = 0
@@ -136,11 +136,6 @@ def install(source: str, target: str) -> str:
     """The command that installs the pair."""
     package = _PACKAGES.get(frozenset((_base(source), _base(target))))
     return f"apt-get install apertium {package}" if package else "apt-cache search apertium lists the pairs"
-
-
-def is_installed(source: str, target: str, *, modes: Path = MODES) -> bool:
-    """Whether the pair's mode file is there."""
-    return any((modes / name).is_file() for name in _mode_names(source, target))
 
 
 def _mode(modes: Path, source: str, target: str) -> Path:

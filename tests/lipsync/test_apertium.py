@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgevid.core.errors import BadInputError, EdgevidError, MissingPartError
-from edgevid.lipsync.apertium import ApertiumTranslator, install, is_installed
+from edgevid.lipsync.apertium import ApertiumTranslator, install
 
 
 def spanish(translator: ApertiumTranslator, text: str) -> str:
@@ -94,7 +94,12 @@ def test_a_pair_that_is_not_there_names_its_package() -> None:
         ApertiumTranslator(pairs=[("en", "xx")])
     assert raised.value.fix == "apt-cache search apertium lists the pairs"
     assert install("ca", "en-us") == "apt-get install apertium apertium-eng-cat"
-    assert not is_installed("en", "../../../etc/passwd")
+
+
+@pytest.mark.parametrize("language", ["", "../../../etc/passwd", "e\0s", "日本"])
+def test_a_language_that_is_none(translator: ApertiumTranslator, language: str) -> None:
+    with pytest.raises(MissingPartError):
+        translator.translate("hello", source="en", target=language)
 
 
 def made_of(folder: Path, line: str, **options: float) -> ApertiumTranslator:

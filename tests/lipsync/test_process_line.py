@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -126,3 +128,32 @@ def test_many_threads_share_the_lines() -> None:
     assert not wrong
     assert len(pool.pids) == 4
     pool.close()
+
+
+def test_no_program_outlives_a_killed_parent() -> None:
+    script = (
+        "import time\n"
+        "from edgevid.lipsync.process_line import Pool, ProcessLine\n"
+        "pool = Pool('cat', lambda: ProcessLine([['cat'], ['cat']]), size=2, timeout_s=10)\n"
+        "print(*pool.pids, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(pids) == 4
+    assert not any(has_ended(pid) for pid in pids)
+    parent.kill()
+    parent.communicate()
+    deadline = time.monotonic() + 30
+    while not all(has_ended(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert all(has_ended(pid) for pid in pids)
+
+
+def has_ended(pid: int) -> bool:
+    """Gone, or dead and not yet taken note of by whoever adopted it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
