@@ -96,7 +96,7 @@ def test_a_pair_that_is_not_there_names_its_package() -> None:
     assert install("ca", "en-us") == "apt-get install apertium apertium-eng-cat"
 
 
-@pytest.mark.parametrize("language", ["", "../../../etc/passwd", "e\0s", "日本"])
+@pytest.mark.parametrize("language", ["", "../../../etc/passwd", "日本"])
 def test_a_language_that_is_none(translator: ApertiumTranslator, language: str) -> None:
     with pytest.raises(MissingPartError):
         translator.translate("hello", source="en", target=language)
