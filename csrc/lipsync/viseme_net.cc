@@ -1,7 +1,6 @@
 #include "lipsync/viseme_net.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -11,10 +10,14 @@ namespace {
 
 constexpr float kLimit = 127.0f;
 
+// Written so that compilers turn a row of it into vectors: what is not above -kLimit, NaN too, becomes that;
+// adding and taking away 1.5 * 2^23 leaves no fraction, halves rounded to even.
 int8_t code_of(float x, float mean, float scale) {
-  const float code = (x - mean) * scale;
-  if (!(code > -kLimit)) return -127;
-  return static_cast<int8_t>(std::nearbyint(std::min(code, kLimit)));
+  constexpr float kShift = 12582912.0f;
+  float code = (x - mean) * scale;
+  code = code > -kLimit ? code : -kLimit;
+  code = code < kLimit ? code : kLimit;
+  return static_cast<int8_t>(static_cast<int32_t>((code + kShift) - kShift));
 }
 
 // Every step the rows of `waiting` hold; what no further step needs is dropped from it.
@@ -42,11 +45,15 @@ std::vector<float> VisemeStream::push(MatrixRef<const float> rows) {
   const VisemeWeights& w = *weights_;
   require(rows.cols == w.bands, "VisemeNet: rows have the wrong number of bands");
   std::vector<int8_t>& first = waiting_.front();
-  for (int64_t r = 0; r < rows.rows; ++r)
-    for (int64_t b = 0; b < w.bands; ++b) {
-      const auto band = static_cast<size_t>(b);
-      first.push_back(code_of(rows.row(r)[b], w.mel_mean[band], w.mel_scale[band]));
-    }
+  const float* mean = w.mel_mean.data();
+  const float* scale = w.mel_scale.data();
+  const size_t held = first.size();
+  first.resize(held + static_cast<size_t>(rows.rows * rows.cols));
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    const float* row = rows.row(r);
+    int8_t* codes = first.data() + held + static_cast<size_t>(r * rows.cols);
+    for (int64_t b = 0; b < rows.cols; ++b) codes[b] = code_of(row[b], mean[b], scale[b]);
+  }
   for (size_t i = 0; i < w.layers.size(); ++i) {
     run_layer(w.layers[i], waiting_[i], codes_, pool_);
     if (i + 1 < w.layers.size()) waiting_[i + 1].insert(waiting_[i + 1].end(), codes_.begin(), codes_.end());

@@ -9,9 +9,8 @@ namespace {
 constexpr int kLanes = 16;
 constexpr float kMost = 127.0f;
 
-// The last channels of a row, which may be fewer than four.
+// The last channels of a row, fewer than four.
 Codes splat_some(const int8_t* x, int64_t n) {
-  if (n >= 4) return splat_codes(x);
   int8_t four[4] = {};
   for (int64_t i = 0; i < n; ++i) four[i] = x[i];
   return splat_codes(four);
@@ -25,23 +24,34 @@ void store_row(const ConvArgs& a, I32 sum, int64_t row, int64_t first) {
   std::memcpy(a.out + row * a.out_channels + first, lanes, static_cast<size_t>(valid));
 }
 
+// Adds four channels' products; `four(r)` are those of row r.
+template <int kRows, int kPanels, class Four>
+void add_group(SignedDot (&dots)[kPanels][kRows], const uint8_t* w, int64_t panel_bytes, const Four& four) {
+  Codes codes[kPanels];
+  for (int p = 0; p < kPanels; ++p) codes[p] = load_codes(w + p * panel_bytes);
+  for (int r = 0; r < kRows; ++r) {
+    const Codes x = four(r);
+    for (int p = 0; p < kPanels; ++p) dots[p][r].add(codes[p], x);
+  }
+}
+
 template <int kRows, int kPanels>
 void tile(const ConvArgs& a, int64_t row, int64_t panel) {
   const int64_t groups = (a.in_channels + 3) / 4;
   const int64_t panel_bytes = a.taps * groups * 4 * kLanes;
+  const int64_t step = a.stride * a.in_channels;
   const auto* w = reinterpret_cast<const uint8_t*>(a.weights) + panel * panel_bytes;
   SignedDot dots[kPanels][kRows];
   for (int p = 0; p < kPanels; ++p)
     for (SignedDot& dot : dots[p]) dot.start(load_ints(a.sums + (panel + p) * kLanes));
   for (int64_t k = 0; k < a.taps; ++k) {
     const int8_t* x = a.x + (row * a.stride + k * a.dilation) * a.in_channels;
-    for (int64_t c = 0; c < a.in_channels; c += 4, w += 4 * kLanes) {
-      Codes codes[kPanels];
-      for (int p = 0; p < kPanels; ++p) codes[p] = load_codes(w + p * panel_bytes);
-      for (int r = 0; r < kRows; ++r) {
-        const Codes four = splat_some(x + r * a.stride * a.in_channels + c, a.in_channels - c);
-        for (int p = 0; p < kPanels; ++p) dots[p][r].add(codes[p], four);
-      }
+    int64_t c = 0;
+    for (; c + 4 <= a.in_channels; c += 4, w += 4 * kLanes)
+      add_group(dots, w, panel_bytes, [&](int r) { return splat_codes(x + r * step + c); });
+    if (c < a.in_channels) {
+      add_group(dots, w, panel_bytes, [&](int r) { return splat_some(x + r * step + c, a.in_channels - c); });
+      w += 4 * kLanes;
     }
   }
   for (int p = 0; p < kPanels; ++p)
@@ -52,7 +62,7 @@ template <int kRows>
 void row_tile(const ConvArgs& a, int64_t row) {
   const int64_t panels = (a.out_channels + kLanes - 1) / kLanes;
   int64_t panel = 0;
-  for (; panel + kDotPanels <= panels; panel += kDotPanels) tile<kRows, kDotPanels>(a, row, panel);
+  for (; panel + kConvPanels <= panels; panel += kConvPanels) tile<kRows, kConvPanels>(a, row, panel);
   for (; panel < panels; ++panel) tile<kRows, 1>(a, row, panel);
 }
 
@@ -62,7 +72,7 @@ namespace EV_ISA {
 
 void conv1d_int8(const ConvArgs& a, int64_t row_begin, int64_t row_end) {
   int64_t row = row_begin;
-  for (; row + kDotRows <= row_end; row += kDotRows) row_tile<kDotRows>(a, row);
+  for (; row + kConvRows <= row_end; row += kConvRows) row_tile<kConvRows>(a, row);
   for (; row < row_end; ++row) row_tile<1>(a, row);
 }
 

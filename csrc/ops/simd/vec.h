@@ -19,7 +19,7 @@
 // values, infinity and NaN above all. max(a, b) and min(a, b) give b when either is NaN or both are equal;
 // fma(a, b, c) is a * b + c, fused where the ISA can; prefetch(p) is a hint and p may lie anywhere. kTileRows
 // x kTileCols is the block of F32 accumulators that fits the registers, kDotRows x kDotPanels the block of
-// dots with their sums.
+// dots with their sums, kConvRows x kConvPanels that of a convolution's.
 #pragma once
 
 #include <cstdint>

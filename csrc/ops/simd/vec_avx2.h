@@ -10,6 +10,8 @@ constexpr int kTileRows = 6;
 constexpr int kTileCols = 1;
 constexpr int kDotRows = 4;
 constexpr int kDotPanels = 1;
+constexpr int kConvRows = 4;
+constexpr int kConvPanels = 1;
 
 struct F32 {
   __m256 lo, hi;

@@ -10,6 +10,8 @@ constexpr int kTileRows = 6;
 constexpr int kTileCols = 4;
 constexpr int kDotRows = 8;
 constexpr int kDotPanels = 2;
+constexpr int kConvRows = 4;
+constexpr int kConvPanels = 3;
 
 struct F32 {
   __m512 v;

@@ -10,6 +10,8 @@ constexpr int kTileRows = 6;
 constexpr int kTileCols = 1;
 constexpr int kDotRows = 3;
 constexpr int kDotPanels = 1;
+constexpr int kConvRows = 4;
+constexpr int kConvPanels = 1;
 
 struct F32 {
   float32x4_t q[4];

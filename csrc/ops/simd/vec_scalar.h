@@ -11,6 +11,8 @@ constexpr int kTileRows = 2;
 constexpr int kTileCols = 1;
 constexpr int kDotRows = 2;
 constexpr int kDotPanels = 1;
+constexpr int kConvRows = 2;
+constexpr int kConvPanels = 1;
 
 struct F32 {
   float v[16];

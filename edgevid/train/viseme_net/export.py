@@ -54,9 +54,10 @@ def onnx_model(file: VisemeFile, *, quantized: bool = True) -> bytes:
     from onnx import TensorProto, checker, helper
 
     graph = _Graph()
-    one, zero = graph.constant(np.float32(1)), graph.constant(np.int8(0), np.int8)
     value = graph.add("Sub", "rows", graph.constant(file.mel_mean[:, None]))
     value = graph.add("Mul", value, graph.constant(file.mel_scale[:, None]))
+    if quantized:
+        one, zero = graph.constant(np.float32(1)), graph.constant(np.int8(0), np.int8)
     for layer in file.layers:
         scales = layer.scales
         if quantized:
