@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgevid.core.kv_config import KVConfig
-from edgevid.core.nouns import Answer, Frame, Observation
+from edgevid.core.nouns import KINDS, Answer, Frame, Observation
 from edgevid.memory.memory import Memory, Row
 from edgevid.models.chat import Message, chat_tokens
 from edgevid.models.llm import LanguageModel, LanguageSequence, SavedSequence
@@ -161,10 +161,9 @@ class Follower:
             with self._lock:
                 self._feed_tokens(self._model.tokenize(lines))
 
-    def improve(self, answer: Answer, memory: Memory, video_id: int) -> Answer:
+    def improve(self, answer: Answer, memory: Memory) -> Answer:
         """Draft an answer from what ``answer`` cites; keep it only when every claim in it is supported."""
-        cited = {row_id for evidence in answer.evidence for row_id in evidence.rows}
-        rows = [row for row in memory.rows(video_id) if row.id in cited][:_SHOWN_ROWS]
+        rows = _cited(answer, memory)[:_SHOWN_ROWS]
         draft = self._draft(answer.question, rows)
         unsupported = ungrounded(draft, answer.question, rows, self._vocabulary)
         if unsupported:
@@ -264,6 +263,13 @@ class Follower:
     def _count(counter: dict[str, float], tokens: int, began: float) -> None:
         counter["tokens"] += tokens
         counter["seconds"] += time.perf_counter() - began
+
+
+def _cited(answer: Answer, memory: Memory) -> list[Row]:
+    """Rows that the evidence names, in order of time; faint ones never support a draft."""
+    ids = {row_id for evidence in answer.evidence for row_id in evidence.rows}
+    found = [row for row_id in ids if (row := memory.row(row_id)) and row.observation.kind in KINDS]
+    return sorted(found, key=lambda row: (row.observation.span.start_ns, row.id))
 
 
 def _note(o: Observation) -> str:

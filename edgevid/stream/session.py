@@ -285,7 +285,7 @@ class StreamSession:
         with self._stages.measure("ask"):
             answer = self._answerer.answer(self.video_id, question)
             if self._follower is not None:
-                answer = self._follower.improve(answer, self.memory, self.video_id)
+                answer = self._follower.improve(answer, self.memory)
         return replace(answer, latency_ms=(time.perf_counter() - began) * 1e3)
 
     async def aask(self, question: str) -> Answer:

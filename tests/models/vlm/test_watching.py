@@ -42,7 +42,7 @@ def test_a_folder_is_watched_with_its_own_tower_within_its_window(
     assert per_frame > 16  # 16 rows of the tower, and the marks around them
     for second in range(1, 20):
         follower.see(frame(second, np.roll(picture, 5 * second, axis=1)))
-    answer = follower.improve(Answer(question="What is there?", text="Nothing."), memory, video)
+    answer = follower.improve(Answer(question="What is there?", text="Nothing."), memory)
     stats = follower.stats()
     follower.close()
     memory.close()
