@@ -10,6 +10,13 @@ import click
 
 from edgevid.bench.report import Row, refuse_when_loaded, report
 
+_FORCE = click.option("--force", is_flag=True, help="Time even when the machine is busy.")
+_THREADS = click.option(
+    "--threads", default=0, type=click.IntRange(min=0), help="CPU threads; 0 = all cores."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+_STRICT = click.option("--strict", is_flag=True, help="Exit 1 when a goal is missed.")
+
 
 @click.group("bench")
 def command() -> None:
@@ -26,8 +33,8 @@ def command() -> None:
 @click.option("--llm", metavar="MODEL", help="Let this model draft; 'demo' or a GGUF file.")
 @click.option("--quick", is_flag=True, help="The dev set only.")
 @click.option("--wrong", is_flag=True, help="Print each wrong dev answer to stderr.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@click.option("--strict", is_flag=True, help="Exit 1 when a goal is missed.")
+@_JSON
+@_STRICT
 def answers(llm: str | None, quick: bool, wrong: bool, as_json: bool, strict: bool) -> int:
     """Score answers on the question sets (needs the clips: EDGEVID_TEST_DATA)."""
     from edgevid.bench import answers as bench
@@ -38,10 +45,10 @@ def answers(llm: str | None, quick: bool, wrong: bool, as_json: bool, strict: bo
 
 @command.command("decoder")
 @click.option("--quick", is_flag=True, help="Fits in a minute: depth 512 only.")
-@click.option("--force", is_flag=True, help="Time even when the machine is busy.")
-@click.option("--threads", default=0, type=click.IntRange(min=0), help="CPU threads; 0 = all cores.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@click.option("--strict", is_flag=True, help="Exit 1 when a goal is missed.")
+@_FORCE
+@_THREADS
+@_JSON
+@_STRICT
 def decoder(quick: bool, force: bool, threads: int, as_json: bool, strict: bool) -> int:
     """Decode, 10-token step and prefill against llama.cpp at its best settings, and parity."""
     from edgevid.bench import decoder as bench
@@ -52,9 +59,9 @@ def decoder(quick: bool, force: bool, threads: int, as_json: bool, strict: bool)
 
 @command.command("runtime")
 @click.option("--quick", is_flag=True, help="Fits in a minute.")
-@click.option("--force", is_flag=True, help="Time even when the machine is busy.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@click.option("--strict", is_flag=True, help="Exit 1 when a goal is missed.")
+@_FORCE
+@_JSON
+@_STRICT
 def runtime(quick: bool, force: bool, as_json: bool, strict: bool) -> int:
     """Cost of the scheduler, and hard deadlines beside other work, against asyncio and GStreamer."""
     from edgevid.bench import runtime as bench
@@ -63,12 +70,26 @@ def runtime(quick: bool, force: bool, as_json: bool, strict: bool) -> int:
     return _finish("runtime", list(bench.rows(quick=quick)), as_json, strict)
 
 
+@command.command("lipsync")
+@click.option("--quick", is_flag=True, help="Fits in a minute: four recordings.")
+@_FORCE
+@_JSON
+@_STRICT
+def lipsync(quick: bool, force: bool, as_json: bool, strict: bool) -> int:
+    """A live dub in real time against the same parts in a row; lips, clauses, VisemeNet."""
+    from edgevid.bench import lipsync as bench
+    from edgevid.bench.answers import find_data
+
+    refuse_when_loaded(force=force)
+    return _finish("lipsync", list(bench.rows(find_data(), quick=quick)), as_json, strict)
+
+
 @command.command("streaming")
 @click.option("--quick", is_flag=True, help="At a depth of 2,000 tokens.")
-@click.option("--force", is_flag=True, help="Time even when the machine is busy.")
-@click.option("--threads", default=0, type=click.IntRange(min=0), help="CPU threads; 0 = all cores.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@click.option("--strict", is_flag=True, help="Exit 1 when a goal is missed.")
+@_FORCE
+@_THREADS
+@_JSON
+@_STRICT
 def streaming(quick: bool, force: bool, threads: int, as_json: bool, strict: bool) -> int:
     """Retrieval of the KV cache: what it loses, against rivals, and what it saves."""
     from edgevid.bench import streaming as bench

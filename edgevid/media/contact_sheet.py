@@ -27,14 +27,6 @@ _KIND_COLOUR: dict[Kind, Colour] = {
     "cut": (255, 120, 120),
     "speech": (126, 231, 135),
 }
-_BOX_COLOURS: tuple[Colour, ...] = (
-    (94, 200, 255),
-    (255, 159, 67),
-    (126, 231, 135),
-    (255, 121, 198),
-    (255, 234, 92),
-    (178, 148, 255),
-)
 _MARGIN = 16
 _PADDING = 10
 _LINE = draw.text_height() + 6
@@ -206,4 +198,4 @@ def _draw_box_label(picture: Canvas, x: int, y: int, label: str, colour: Colour)
 
 
 def _box_colour(label: str) -> Colour:
-    return _BOX_COLOURS[zlib.crc32(label.encode()) % len(_BOX_COLOURS)]
+    return draw.BOX_COLOURS[zlib.crc32(label.encode()) % len(draw.BOX_COLOURS)]

@@ -13,6 +13,16 @@ from edgevid.media.font import GLYPH_ROWS, text_columns, text_mask
 Canvas = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
+BOX_COLOURS: tuple[Colour, ...] = (
+    (94, 200, 255),
+    (255, 159, 67),
+    (126, 231, 135),
+    (255, 121, 198),
+    (255, 234, 92),
+    (178, 148, 255),
+)
+"""Told apart at a glance; one for each label in a picture, then from the first again."""
+
 
 def fill(canvas: Canvas, x0: int, y0: int, x1: int, y1: int, colour: Colour, *, opacity: float = 1.0) -> None:
     """Paint ``[x0, x1) x [y0, y1)``; with ``opacity`` below 1 what was there shines through."""

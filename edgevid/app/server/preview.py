@@ -14,14 +14,6 @@ from edgevid.media.draw import Canvas, Colour
 
 _QUALITY = 5  # MJPEG quantiser, 2 (best) to 31
 _INK: Colour = (12, 14, 18)
-_COLOURS: tuple[Colour, ...] = (
-    (94, 200, 255),
-    (255, 159, 67),
-    (126, 231, 135),
-    (255, 121, 198),
-    (255, 234, 92),
-    (178, 148, 255),
-)
 
 
 def encode_jpeg(image: npt.NDArray[np.uint8]) -> bytes:
@@ -44,7 +36,7 @@ def with_boxes(image: npt.NDArray[np.uint8], seen: Iterable[Observation]) -> npt
     canvas = image.copy()
     colours: dict[str, Colour] = {}
     for o in seen:
-        colour = colours.setdefault(o.label, _COLOURS[len(colours) % len(_COLOURS)])
+        colour = colours.setdefault(o.label, draw.BOX_COLOURS[len(colours) % len(draw.BOX_COLOURS)])
         for box in o.boxes:
             _draw_box(canvas, (box.x0, box.y0, box.x1, box.y1), o.label, colour)
     return canvas
