@@ -8,6 +8,19 @@
 #include <utility>
 
 namespace ev::decoder {
+namespace {
+
+void require_ram(const RamPlan& plan, uint64_t bytes) {
+  if (bytes >= plan.least()) return;
+  const auto mb = [](uint64_t n) { return std::to_string((n + 999'999) / 1'000'000) + " MB"; };
+  throw Error(ErrorCode::kInvalidArgument, "ram_bytes is " + mb(bytes) + ", must be at least " +
+                                               mb(plan.least()) + ": pages of tokens not sealed " +
+                                               mb(plan.pool) + ", scratch " + mb(plan.scratch) +
+                                               ", cluster index of a full window " + mb(plan.index) +
+                                               ", one layer of it " + mb(plan.layer));
+}
+
+}  // namespace
 
 Sequence::Sequence(std::shared_ptr<const Decoder> decoder, std::unique_ptr<kv::Selection> selection,
                    std::shared_ptr<const kv::Sealer> sealer)
@@ -88,12 +101,14 @@ std::unique_ptr<Sequence> Sequence::fork(std::unique_ptr<kv::Selection> selectio
 
 void Sequence::attach(const SessionOptions& session) {
   const io::SessionHeader header = session_header(*decoder_, cache_->sealer());
+  const RamPlan plan = ram_plan(*decoder_, header);
+  if (session.ram_bytes != 0) require_ram(plan, session.ram_bytes);
   if (session.ram_bytes != 0 && cache_->sealer() == nullptr)
     throw Error(ErrorCode::kInvalidArgument, "a cap on RAM needs retrieval");
-  const uint64_t slot_bytes =
-      session.ram_bytes == 0 ? 0 : bytes_for_slots(*decoder_, header, session.ram_bytes);
   auto file = std::make_shared<kv::SessionFile>(session.path, header);
-  auto slots = slot_bytes == 0 ? nullptr : std::make_shared<kv::SlotPool>(file, slot_bytes);
+  std::shared_ptr<kv::SlotPool> slots;
+  if (session.ram_bytes != 0)
+    slots = std::make_shared<kv::SlotPool>(file, session.ram_bytes - plan.pool - plan.scratch);
   cache_->attach(std::move(file), std::move(slots), decoder_->threads());
 }
 

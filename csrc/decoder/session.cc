@@ -50,21 +50,16 @@ io::SessionHeader session_header(const Decoder& decoder, const kv::Sealer* seale
   return h;
 }
 
-uint64_t bytes_for_slots(const Decoder& decoder, const io::SessionHeader& header, uint64_t ram_bytes) {
-  const uint64_t pool = decoder.pages()->stats().total * decoder.pages()->layout().page_bytes();
+RamPlan ram_plan(const Decoder& decoder, const io::SessionHeader& header) {
   const uint64_t segments = decoder.window().tokens / header.cell_tokens();
   const uint64_t scores = sizeof(float) * decoder.options().chunk * decoder.config().n_heads * segments *
                           uint64_t{header.cluster_stride()};
-  const uint64_t scratch = scores + header.index_bytes() + header.unit_bytes();
-  const uint64_t index = segments * header.index_bytes();
-  const uint64_t layer = segments * header.cell_pages * kv::SlotPool::slot_cost(header);
-  const uint64_t least = pool + scratch + index + layer;
-  if (ram_bytes >= least) return ram_bytes - pool - scratch;
-  const auto mb = [](uint64_t bytes) { return std::to_string((bytes + 999'999) / 1'000'000) + " MB"; };
-  throw Error(ErrorCode::kInvalidArgument,
-              "ram_bytes is " + mb(ram_bytes) + ", must be at least " + mb(least) +
-                  ": pages of tokens not sealed " + mb(pool) + ", scratch " + mb(scratch) +
-                  ", cluster index of a full window " + mb(index) + ", one layer of it " + mb(layer));
+  RamPlan plan;
+  plan.pool = decoder.pages()->stats().total * decoder.pages()->layout().page_bytes();
+  plan.scratch = scores + header.index_bytes() + header.unit_bytes();
+  plan.index = segments * header.index_bytes();
+  plan.layer = segments * header.cell_pages * kv::SlotPool::slot_cost(header);
+  return plan;
 }
 
 }  // namespace ev::decoder

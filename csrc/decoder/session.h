@@ -22,8 +22,16 @@ uint64_t fingerprint(const Decoder& decoder);
 // Of a cache of this decoder. `sealer` null: nothing is sealed.
 io::SessionHeader session_header(const Decoder& decoder, const kv::Sealer* sealer);
 
-// What is left of ram_bytes beside the page pool. Throws Error(kInvalidArgument), naming the least that will
-// do, unless slots for one layer of a full window fit in it beside the largest index.
-uint64_t bytes_for_slots(const Decoder& decoder, const io::SessionHeader& header, uint64_t ram_bytes);
+// How RAM is divided, in bytes.
+struct RamPlan {
+  uint64_t pool = 0;     // pages of tokens that are not sealed
+  uint64_t scratch = 0;  // of scores, and of writing
+  uint64_t index = 0;    // clusters of a full window, at most
+  uint64_t layer = 0;    // slots for one layer of a full window
+
+  uint64_t least() const { return pool + scratch + index + layer; }
+};
+
+RamPlan ram_plan(const Decoder& decoder, const io::SessionHeader& header);
 
 }  // namespace ev::decoder

@@ -11,6 +11,7 @@
 
 #include "decoder/decoder.h"
 #include "decoder/sequence.h"
+#include "decoder/session.h"
 #include "kv/tracing.h"
 #include "ops/dequantize.h"
 #include "python/retrieval.h"
@@ -104,6 +105,13 @@ void bind_decoder(py::module_& m) {
           "tokenizer",
           [](const Decoder& d) { return std::const_pointer_cast<decoder::Tokenizer>(d.tokenizer()); })
       .def("embed", &embed, py::arg("ids"))
+      .def(
+          "least_ram",
+          [](const Decoder& d, const py::dict& retrieval) {
+            const auto sealer = parse_retrieval(retrieval).sealer(d);
+            return decoder::ram_plan(d, decoder::session_header(d, sealer.get())).least();
+          },
+          py::arg("retrieval"))
       .def("new_sequence", &new_sequence, py::kw_only(), py::arg("attend_sinks") = 0,
            py::arg("attend_recent") = 0, py::arg("retrieval") = py::none(), py::arg("trace") = false,
            py::arg("session_file") = "", py::arg("ram_bytes") = 0);

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgevid.core.errors import BadModelError
+from edgevid.core.errors import BadModelError, UsageError
 from edgevid.core.kv_config import KVConfig, RetrievalConfig
 from edgevid.models.generation import Generating, Spelling
 from edgevid.models.llm import Cancel, Floats, KVStats, LanguageConfig, Logits
@@ -85,6 +85,17 @@ class NativeLanguageModel:
     def weight_bytes(self) -> int:
         """Bytes of weights that one decoded token reads."""
         return int(self._decoder.weight_bytes)
+
+    def least_ram_bytes(self) -> int:
+        """The smallest ``kv.ram_bytes`` that a sequence accepts, for a model made with a cap.
+
+        Raises:
+            UsageError: the model has no retrieval, or its segments do not fit.
+        """
+        if self._kv.ram_bytes is None or self._kv.retrieval is None:
+            raise UsageError("there is no cap on RAM", fix="KVConfig(ram_bytes=...)")
+        with native_errors():
+            return int(self._decoder.least_ram(asdict(self._kv.retrieval)))
 
     def tokenize(self, text: str, *, special: bool = False, bos: bool = False) -> list[int]:
         """See ``LanguageModel.tokenize``."""

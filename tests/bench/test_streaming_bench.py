@@ -10,6 +10,7 @@ import pytest
 from edgevid.bench.streaming_nll import Piece, paired, retrieved_share, score
 from edgevid.bench.streaming_rivals import METHODS, Head, losses
 from edgevid.bench.streaming_speed import time_steps
+from edgevid.bench.streaming_tiers import time_tiers
 from edgevid.bench.streaming_traces import Trace
 from edgevid.core.kv_config import KVConfig, RetrievalConfig
 from edgevid.models.native_llm import NativeLanguageModel
@@ -102,6 +103,25 @@ def test_steps_are_timed_and_taken_back(model: NativeLanguageModel) -> None:
         assert (timed.retrieved < 1) == (retrieval is not None)
     assert dense.length == 200
     assert retrieved_share(None) == 1.0
+
+
+def test_the_disk_tier_is_timed_under_the_least_cap(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path / "tiny.gguf", TinyModel())
+    model = NativeLanguageModel(path, kv=KVConfig(), kv_tokens=2048)
+    dense = model.new_sequence()
+    dense.append_rows(model.embed([7 * i % 257 for i in range(400)]), logits="none")
+    found = time_tiers(
+        path,
+        dense,
+        model.embed(range(5)),
+        retrieval=RetrievalConfig(segment=64, recent=64, clusters=16, min_sealed=0, mass=0.5),
+        session=tmp_path / "session.kv",
+        threads=1,
+        repetitions=3,
+    )
+    assert min(found.from_file_ms, found.in_ram_ms, found.disk_bytes_per_s) > 0
+    assert found.kv_over_slots > found.kv_over_cap > 0
+    assert dense.length == 400
 
 
 def test_the_shipped_configuration_is_the_default() -> None:
