@@ -100,7 +100,7 @@ def load(
         spoken = voice or keep(_voice())
         spoken.speak("1", language=target)  # a language it does not speak is told at once
         between = None if source == target else translator or keep(_translator(source, target))
-        parts = Parts(activity, heard, between, spoken)
+        parts = Parts(activity, heard, between, spoken, keep(_mouth()))
     except BaseException:
         for part in opened:
             part.close()
@@ -132,6 +132,12 @@ def _recognizer(store: ModelStore, language: str, threads: int) -> Recognizer:
         read_vocabulary(files["tokenizer.bin"]),
     )
     return EnglishRecognizer(moonshine)
+
+
+def _mouth() -> Mouth:
+    from edgevid.lipsync.visemes import VisemeNet
+
+    return VisemeNet()
 
 
 def _voice() -> Voice:

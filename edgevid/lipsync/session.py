@@ -24,7 +24,7 @@ from edgevid.media.source import Source, open_source
 from edgevid.runtime import CpuBudget, Message, Output, Pipeline
 from edgevid.runtime.trace import Trace
 
-_FILE_CHUNK_S, _LIVE_CHUNK_S = 0.25, 0.08
+_FILE_CHUNK_S, _LIVE_CHUNK_S = 0.25, 0.02
 _TRACED = 200_000
 _RATE = 48_000  # Hz; every encoder of sound takes it
 
