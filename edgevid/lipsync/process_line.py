@@ -145,10 +145,15 @@ class Pool:
         self._name, self._start, self._timeout_s = name, start, timeout_s
         self.restarts = 0
         self._closed = False
-        self._lines = [start() for _ in range(size)]
+        self._lines: list[ProcessLine] = []
         self._idle: queue.SimpleQueue[ProcessLine] = queue.SimpleQueue()
-        for line in self._lines:
-            self._idle.put(line)
+        try:
+            for _ in range(size):
+                self._lines.append(start())
+                self._idle.put(self._lines[-1])
+        except EdgevidError:
+            self.close()
+            raise
 
     @property
     def pids(self) -> list[int]:

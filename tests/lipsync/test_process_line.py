@@ -86,6 +86,19 @@ def test_a_hung_line_is_replaced_but_not_asked_again() -> None:
     pool.close()
 
 
+def test_lines_that_start_end_with_one_that_does_not() -> None:
+    started: list[ProcessLine] = []
+
+    def start() -> ProcessLine:
+        started.append(ProcessLine([["cat" if not started else "no-such-program"]]))
+        return started[-1]
+
+    with pytest.raises(MissingPartError):
+        Pool("cat", start, size=2, timeout_s=10)
+    assert len(started) == 1
+    assert is_gone(started[0].pids[0])
+
+
 def test_closing_frees_who_waits() -> None:
     pool = Pool("slow", lambda: ProcessLine([["sleep", "60"]]), timeout_s=60)
     errors: list[Exception] = []
