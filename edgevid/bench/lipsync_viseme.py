@@ -11,6 +11,7 @@ import importlib
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,9 @@ def rows() -> list[Row]:
     Raises:
         MissingPartError: onnx or onnxruntime is not installed, or the native core is not built.
     """
+    for module in ("onnx", "onnxruntime"):
+        if find_spec(module) is None:
+            raise MissingPartError(f"{module} is not installed", fix=f"pip install {module}")
     file, net = read(shipped()), VisemeNet()  # which says what is missing without the native core
     native = importlib.import_module("edgevid._native").lipsync
     stream = native.VisemeStream(native.VisemeWeights(shipped()))
@@ -140,10 +144,8 @@ def _median_ms(call: Callable[[], object], runs: int) -> float:
 
 
 def _session(model: bytes) -> Any:
-    try:
-        import onnxruntime as ort
-    except ImportError as error:
-        raise MissingPartError("onnxruntime is not installed", fix="pip install onnxruntime") from error
+    import onnxruntime as ort
+
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
