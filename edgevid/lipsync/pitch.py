@@ -6,8 +6,6 @@ windowed frame is divided by that of the window.
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 import numpy.typing as npt
 
@@ -19,8 +17,6 @@ _PERIODIC = 0.6  # least autocorrelation of a voiced frame
 _NEAR_BEST = 0.9  # the shortest period this near the best peak is taken: multiples of it peak as well
 _AUDIBLE_RMS = 1e-3
 _ENOUGH_FRAMES = 5
-_MEMORY_FRAMES = 1500  # 30 s of voice
-_LOWEST_FACTOR, _HIGHEST_FACTOR = 0.6, 3.0
 
 
 def fundamentals(samples: Floats, rate: int) -> Floats:
@@ -47,23 +43,6 @@ def median_hz(samples: Floats, rate: int) -> float | None:
     """Median fundamental of float32 [n] ``samples``; None when hardly any of it is voiced."""
     found = fundamentals(samples, rate)
     return float(np.median(found)) if len(found) >= _ENOUGH_FRAMES else None
-
-
-class PitchMatch:
-    """Follows how high a speaker speaks, so that another voice can be raised or lowered to it."""
-
-    def __init__(self) -> None:
-        self._heard: deque[float] = deque(maxlen=_MEMORY_FRAMES)
-
-    def hear(self, samples: Floats, rate: int) -> None:
-        """Take more of the speaker's voice, float32 [n] mono."""
-        self._heard.extend(fundamentals(samples, rate).tolist())
-
-    def factor(self, voice_hz: float) -> float:
-        """The pitch factor, 0.6 to 3, that brings a voice at ``voice_hz`` to the speaker; 1 until heard."""
-        if len(self._heard) < _ENOUGH_FRAMES:
-            return 1.0
-        return float(np.clip(np.median(self._heard) / voice_hz, _LOWEST_FACTOR, _HIGHEST_FACTOR))
 
 
 def _autocorrelation(frames: npt.NDArray[np.float64], lags: int) -> npt.NDArray[np.float64]:

@@ -71,6 +71,7 @@ def test_piper_is_given_what_it_was_trained_on(piper_voice: Path) -> None:
     piper = PiperVoice(piper_voice)
     ids = piper._encode("Hola, amigo. ¿Qué?")
     assert "".join(_SYMBOLS[i] for i in ids).replace("_", "") == "^ˈola, amˈiɣo. kˈe?$"
+    assert "." not in piper._spell("Cuesta 3.5 euros")
     assert ids[1::2] == [0] * (len(ids) // 2)  # a pad after each
     piper.close()
 

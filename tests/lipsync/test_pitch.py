@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgevid.lipsync.nouns import Floats
-from edgevid.lipsync.pitch import PitchMatch, fundamentals, median_hz
+from edgevid.lipsync.pitch import fundamentals, median_hz
 
 
 def buzz(hz: float, *, seconds: float = 1.0, rate: int = 16_000) -> Floats:
@@ -36,12 +36,3 @@ def test_silence_between_does_not_count() -> None:
     quiet = np.zeros(16_000, np.float32)
     assert median_hz(np.concatenate([quiet, buzz(120), quiet]), 16_000) == pytest.approx(120, rel=0.01)
     assert len(fundamentals(np.concatenate([quiet, buzz(120), quiet]), 16_000)) == pytest.approx(50, abs=5)
-
-
-def test_a_voice_is_brought_to_the_speaker() -> None:
-    match = PitchMatch()
-    assert match.factor(100) == 1.0
-    match.hear(buzz(210), 16_000)
-    assert match.factor(100) == pytest.approx(2.1, rel=0.01)
-    assert match.factor(20) == 3.0
-    assert match.factor(1000) == 0.6

@@ -68,6 +68,19 @@ def test_the_pool_replaces_a_dead_line_and_asks_again() -> None:
     pool.close()
 
 
+def test_restarts_leave_nothing_behind() -> None:
+    pool = Pool("cat", cats, timeout_s=10)
+    before, seen = len(list(Path("/proc/self/fd").iterdir())), set(pool.pids)
+    for _ in range(50):
+        os.kill(pool.pids[0], signal.SIGKILL)
+        assert pool.ask(b"a\n", ends_with_newline) == b"a\n"
+        seen |= set(pool.pids)
+    assert pool.restarts == 50
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    pool.close()
+    assert all(is_gone(pid) for pid in seen)
+
+
 def test_a_request_that_always_kills_is_given_up() -> None:
     pool = Pool("deadly", lambda: ProcessLine([["head", "-c", "1"]]), timeout_s=10)
     with pytest.raises(EdgevidError, match="deadly failed and was restarted"):

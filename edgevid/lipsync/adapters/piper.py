@@ -20,7 +20,7 @@ from edgevid.lipsync.espeak import EspeakVoice
 from edgevid.lipsync.protocols import SpokenAudio
 
 _BEGIN, _END, _PAD = "^", "$", "_"
-_PUNCTUATION = re.compile(r"([,;:.!?])")
+_PUNCTUATION = re.compile(r"([,;:.!?])(?=\s|$)")  # not in 3.5
 
 
 class PiperVoice:
