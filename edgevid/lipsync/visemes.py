@@ -33,7 +33,7 @@ from edgevid.perception.yamnet import log_mel
 _ROWS_BEFORE = 58
 """Rows of silence before the first sample: the network sees 64 rows, of a step's sound AHEAD_ROWS."""
 _NETWORK_SHARE = np.float32(0.5)
-"""Of the network where phonemes are known too: both are about equally right (docs/model_cards/viseme-net.md)."""
+"""Of the network where phonemes are known too: both are about as right (docs/model_cards/viseme-net.md)."""
 
 
 class VisemeNet:
