@@ -1,4 +1,4 @@
-"""conv1d_int8 on one thread, VisemeNet's layers. Packing the weights, which a model does once, is timed too."""
+"""conv1d_int8 on one thread, VisemeNet's layers. Packing the weights, done once by a model, is timed too."""
 
 from __future__ import annotations
 
