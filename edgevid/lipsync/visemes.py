@@ -28,10 +28,12 @@ from edgevid.lipsync.mouth_features import (
 from edgevid.lipsync.mouth_shape import LipBasis
 from edgevid.lipsync.nouns import NUM_MOUTH_PARAMS, Floats, MouthCurve, Phoneme
 from edgevid.lipsync.phoneme_mouth import hold_closures, shares, spans_of
+from edgevid.perception.audio_intake import RATE
 from edgevid.perception.yamnet import log_mel
 
 _ROWS_BEFORE = 58
 """Rows of silence before the first sample: the network sees 64 rows, of a step's sound AHEAD_ROWS."""
+_BLOCK = 10 * RATE  # samples at a time, so that an hour of sound needs no more memory than a minute
 _NETWORK_SHARE = np.float32(0.5)
 """Of the network where phonemes are known too: both are about as right (docs/model_cards/viseme-net.md)."""
 
@@ -66,7 +68,8 @@ class VisemeNet:
         """See ``Mouth``: the steps from the first sample to the last, at any ``rate``."""
         stream = self.stream()
         sound = at_model_rate(samples, rate)
-        params = np.concatenate([stream.push(sound), stream.flush()])
+        blocks = (sound[first : first + _BLOCK] for first in range(0, len(sound), _BLOCK))
+        params = np.concatenate([*(stream.push(block) for block in blocks), stream.flush()])
         if phonemes:
             params = self._corrected(params, phonemes)
         return MouthCurve(params)
@@ -93,7 +96,8 @@ class VisemeNet:
 
 
 class VisemeStream:
-    """The curve of one sound that comes in pieces; how it is cut changes nothing."""
+    """The curve of one sound that comes in pieces; how it is cut changes nothing but the last bits of the
+    log-mel, whose sums a matrix library may order by size."""
 
     def __init__(self, native: Any) -> None:
         self._native = native
