@@ -1,20 +1,22 @@
-"""Live outputs: pushing to an RTSP or RTP address, or writing HLS, while a pipeline goes on undisturbed.
+r"""Live outputs: an RTSP or RTP address, HLS, or a window, while a pipeline goes on undisturbed.
 
     caller --write--> [ newest picture | <= 2 s of sound ] --thread--> encode --> network or disk
+                                                                  \--> window
 
-A slow network costs pictures, which are counted, never time of the caller. Files are written whole by
-``encode.VideoWriter``; ``open_sink`` chooses.
+A slow network or screen costs pictures, which are counted, never time of the caller. Files are written whole
+by ``encode.VideoWriter``; ``open_sink`` chooses.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,7 @@ from edgevid.media.uri import redact
 _MAX_SOUND_S = 2.0
 _NETWORK_US = 5_000_000
 _JOIN_S = 2.0
+_TENDED_S = 0.05
 
 
 _CONTAINERS = {"rtsp": "rtsp", "rtsps": "rtsp", "rtp": "rtp_mpegts"}
@@ -69,19 +72,42 @@ class _StreamWriter(VideoWriter):
     target = ""
 
 
+class Writer(Protocol):
+    """Where a ``LiveSink`` puts things, from its own thread: a ``VideoWriter`` or a ``Window``."""
+
+    def __enter__(self) -> Writer: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def write(self, image: npt.NDArray[np.uint8], *, pts_ns: int | None = None) -> None: ...
+
+    def write_audio(self, samples: npt.NDArray[np.float32]) -> None: ...
+
+
 class LiveSink:
-    """Pushes to an address; a context manager; ``open_sink`` makes one. Writing never waits.
+    """Pushes to an address or a window; a context manager; ``open_sink`` makes one. Writing never waits.
 
     Args:
-        writer: what encodes and sends.
+        writer: what encodes and sends, or shows.
         name: in messages, without passwords.
         sample_rate: Hz of the sound, None for none.
+        tend: called in the writer's thread some 20 times a second or more often.
     """
 
-    def __init__(self, writer: VideoWriter, name: str, *, sample_rate: int | None) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        name: str,
+        *,
+        sample_rate: int | None,
+        tend: Callable[[], None] | None = None,
+    ) -> None:
         self.stats = SinkStats()
         self._writer = writer
         self._name = name
+        self._tend = tend
         self._rate = sample_rate
         self._changed = threading.Condition()
         self._picture: tuple[npt.NDArray[np.uint8], int | None] | None = None
@@ -143,20 +169,23 @@ class LiveSink:
                 f"{self._name}: cannot be sent to: {redact(said)}", fix="check address and network"
             )
             with self._changed:
-                mistaken = isinstance(failure, UsageError) and failure.__cause__ is None
+                mistaken = isinstance(failure, UsageError | MissingPartError) and failure.__cause__ is None
                 self._error = failure if mistaken else lost
         finally:
             with self._changed:
                 self.stats.dropped += self._picture is not None
                 self._picture = None
 
-    def _step(self, writer: VideoWriter) -> bool:
+    def _step(self, writer: Writer) -> bool:
         """Write what waits; False at the end."""
+        if self._tend is not None:
+            self._tend()
         with self._changed:
             while self._picture is None and not self._sound:
                 if self._ended:
                     return False
-                self._changed.wait()
+                if not self._changed.wait(_TENDED_S if self._tend is not None else None):
+                    return True
             picture, self._picture = self._picture, None
             sound = list(self._sound)
             self._sound.clear()
@@ -178,22 +207,24 @@ def open_sink(
     video_codec: str | None = None,
 ) -> VideoWriter | LiveSink:
     """Where pictures and sound go: a file, ``rtsp://`` (announced and recorded by the server there), ``rtp://``
-    (MPEG-TS) or a live HLS playlist ``NAME.m3u8`` (its segments beside it, the newest six kept).
+    (MPEG-TS), a live HLS playlist ``NAME.m3u8`` (its segments beside it, the newest six kept) or ``window:``,
+    pictures on the desktop without sound; closing it is Ctrl-C.
 
-    Both kinds are context managers with ``write(image, pts_ns=)`` and ``write_audio(samples)``.
+    All are context managers with ``write(image, pts_ns=)`` and ``write_audio(samples)``.
 
-    Errors: UsageError for other targets; MissingPartError for ``window:`` and encoders that are not there.
+    Errors: UsageError for other targets; MissingPartError for encoders, pygame-ce and displays
+    that are not there.
     """
     text = str(target)
     scheme = text.partition(":")[0].lower()
     if scheme == "window":
-        raise MissingPartError(
-            "window: FFmpeg as PyAV ships it opens no windows",
-            fix="write NAME.m3u8 or push to rtsp://, and open that in a player",
-        )
+        from edgevid.media.window import Window
+
+        window = Window(width=width, height=height)
+        return LiveSink(window, text, sample_rate=sample_rate, tend=window.tend)
     if "://" in text and scheme not in _CONTAINERS:
         raise UsageError(
-            f"{redact(text)}: cannot be written to", fix="use a file, NAME.m3u8, rtsp:// or rtp://"
+            f"{redact(text)}: cannot be written to", fix="use a file, NAME.m3u8, rtsp://, rtp:// or window:"
         )
     if "://" not in text and Path(text).suffix.lower() != ".m3u8":
         return VideoWriter(

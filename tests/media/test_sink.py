@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgevid.core.errors import MissingPartError, NetworkError, UsageError
+from edgevid.core.errors import NetworkError, UsageError
 from edgevid.media.encode import VideoWriter
 from edgevid.media.sink import LiveSink, open_sink
 from edgevid.media.source import open_source
@@ -85,8 +85,6 @@ def test_an_address_where_nothing_listens(numbered: Numbered) -> None:
 
 def test_targets(tmp_path: Path) -> None:
     assert isinstance(open_sink(tmp_path / "a.mp4", width=8, height=8, fps=1), VideoWriter)
-    with pytest.raises(MissingPartError, match="window"):
-        open_sink("window:", width=8, height=8, fps=1)
     with pytest.raises(UsageError, match="cannot be written"):
         open_sink("http://host/a.mp4", width=8, height=8, fps=1)
     with pytest.raises(UsageError, match="cannot be written"):
