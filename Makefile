@@ -50,7 +50,7 @@ sanitize: ## C++ tests under ASan + UBSan
 tsan: ## thread pool and decoder under ThreadSanitizer
 	@cmake --preset tsan > build/cmake-tsan.log 2>&1 || { cat build/cmake-tsan.log; exit 1; }
 	@cmake --build --preset tsan -j $(JOBS) --target ev_test_base ev_test_kv
-	@ctest --preset tsan -j $(JOBS) -R "ThreadPool|KvCache"
+	@ctest --preset tsan -j $(JOBS) -R "ThreadPool|KvCache|Tiers"
 
 fuzz: ## fuzz every parser for FUZZ_SECONDS each (default 60)
 	@.ci/fuzz.sh $(or $(FUZZ_SECONDS),60)

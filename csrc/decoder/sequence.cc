@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace ev::decoder {
@@ -110,9 +112,13 @@ void Sequence::attach(const SessionOptions& session) {
   if (session.ram_bytes != 0)
     slots = std::make_shared<kv::SlotPool>(file, session.ram_bytes - plan.pool - plan.scratch);
   cache_->attach(std::move(file), std::move(slots), decoder_->threads());
+  session_path_ = session.path;
 }
 
-void Sequence::save(const std::string& path) const {
+void Sequence::save(const std::string& path) {
+  std::error_code missing;
+  if (!session_path_.empty() && std::filesystem::equivalent(path, session_path_, missing))
+    return checkpoint();
   const std::string whole = path + ".tmp";
   std::remove(whole.c_str());
   try {

@@ -49,8 +49,9 @@ class Sequence {
   // full.
   void attach(const SessionOptions& session);
   void checkpoint() { cache_->checkpoint(); }
-  // Writes a session file of its own, whole or not at all; one that exists is replaced. Error(kIo).
-  void save(const std::string& path) const;
+  // Writes a session file of its own, whole or not at all; one that exists is replaced, and the sequence's
+  // own brought up to date. Error(kIo).
+  void save(const std::string& path);
   void set_mark(uint64_t mark) { cache_->set_mark(mark); }
 
   // Nanoseconds its steps spent choosing what to attend and attending it.
@@ -68,6 +69,7 @@ class Sequence {
   std::shared_ptr<const Decoder> decoder_;
   std::unique_ptr<kv::KvCache> cache_;
   std::unique_ptr<kv::Selection> selection_;
+  std::string session_path_;  // empty: none
   uint64_t attention_ns_ = 0;
 };
 

@@ -86,6 +86,11 @@ class NativeLanguageModel:
         """Bytes of weights that one decoded token reads."""
         return int(self._decoder.weight_bytes)
 
+    @property
+    def session_file(self) -> Path | None:
+        """Where its sequences go on, as ``kv`` says."""
+        return None if self._kv.session_file is None else Path(self._kv.session_file)
+
     def least_ram_bytes(self) -> int:
         """The smallest ``kv.ram_bytes`` that a sequence accepts, for a model made with a cap.
 
@@ -233,7 +238,8 @@ class NativeSequence(Generating):
             self._native.checkpoint()
 
     def save(self, path: Path | str) -> None:
-        """Write a session file of its own, whole or not at all; one that exists is replaced.
+        """Write a session file of its own, whole or not at all; one that exists is replaced, and the
+        sequence's own brought up to date.
 
         Raises:
             BadInputError: the file cannot be written.

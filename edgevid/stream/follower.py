@@ -119,7 +119,7 @@ class Follower:
             encoder=encoder,
             vocabulary=vocabulary,
             conversation=conversation,
-            session_file=Path(kv.session_file) if kv.session_file is not None else None,
+            session_file=getattr(loaded, "session_file", None),
         )
 
     def begin(self, memory: Memory, video_id: int) -> None:
@@ -203,10 +203,7 @@ class Follower:
         with self._lock:
             if not isinstance(self._sequence, SavedSequence):
                 return
-            if self._session_file is not None and path.resolve() == self._session_file.resolve():
-                self._sequence.checkpoint()
-            else:
-                self._sequence.save(path)
+            self._sequence.save(path)
 
     def close(self) -> None:
         """Give the KV cache back."""

@@ -138,7 +138,8 @@ class StreamSession:
         """Open a timeline that ``save`` or ``edgevid watch --save`` wrote, to ask about its newest video.
 
         Further watching adds to the same file. ``options`` are those of the constructor. With a ``model`` the
-        decoder goes on from what is beside the timeline (``PATH.kv``), and keeps that file from now on.
+        decoder goes on from what is beside the timeline (``PATH.kv``), and keeps that file from now on; a
+        loaded one brings its own ``KVConfig``.
 
         Raises:
             BadInputError: no such file, not a memory file, or no video in it; the decoder's file is of

@@ -134,7 +134,13 @@ def test_a_saved_past_can_be_opened(tiny: Path, memory: Memory, tmp_path: Path) 
     two = follower(tiny, tmp_path / "day")
     two.begin(memory, video(memory))
     assert two.stats()["seen_tokens"] == seen
+    see(two, range(9, 11))
+    two.save(kv_file(tmp_path / "day"))  # its own
     two.close()
+    three = follower(tiny, tmp_path / "day")
+    three.begin(memory, video(memory))
+    assert three.stats()["seen_tokens"] == seen + 20
+    three.close()
 
 
 def test_old_and_large_files_are_not_kept(tmp_path: Path) -> None:
