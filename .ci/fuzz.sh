@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
 targets=("${@:2}")
-[ ${#targets[@]} -gt 0 ] || targets=(gguf tokenizer grammar decoder viseme)
+[ ${#targets[@]} -gt 0 ] || targets=(gguf tokenizer grammar decoder session viseme)
 
 cxx=${FUZZ_CXX:-$(command -v clang++ || command -v clang++-14 || true)}
 [ -n "$cxx" ] || { echo "error: fuzzing needs clang (fix: apt-get install clang libclang-rt-14-dev)" >&2; exit 4; }

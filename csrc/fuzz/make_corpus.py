@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from gguf import GGMLQuantizationType as Q
 
@@ -69,6 +70,25 @@ def seeds(target: str) -> Path:
     return folder
 
 
+def write_sessions(folder: Path) -> None:
+    """Session files of a tiny model: part of the sinks; a sealed segment and a save."""
+    from edgevid.core.kv_config import KVConfig, RetrievalConfig
+    from edgevid.models.native_llm import NativeLanguageModel
+
+    shape = TinyModel(layers=1, hidden=32, heads=2, kv_heads=1, ff=32, vocab=260, context=128)
+    retrieval = RetrievalConfig(segment=32, recent=16, clusters=4, min_sealed=0)
+    with TemporaryDirectory() as scratch:
+        model = write_tiny(Path(scratch) / "tiny.gguf", shape)
+        kv = KVConfig(page_size=16, sinks=16, retrieval=retrieval)
+        for name, tokens in (("sinks", 9), ("sealed", 70)):
+            language = NativeLanguageModel(model, kv=kv, threads=1)
+            sequence = language.new_sequence(session_file=folder / f"seed-{name}")
+            for token in range(tokens):
+                sequence.append_tokens([token], logits="none")
+            sequence.checkpoint()
+            sequence.close()
+
+
 def main() -> None:
     gguf, tokenizer, grammar, decoder = (
         seeds(target) for target in ("gguf", "tokenizer", "grammar", "decoder")
@@ -94,6 +114,7 @@ def main() -> None:
 
     for i, text in enumerate(GRAMMARS + CHOICES):
         (grammar / f"seed-{i}").write_bytes(text.encode() + b"\0\x01\x05\x80\x03\x07\xff\x10\x02")
+    write_sessions(seeds("session"))
     total = sum(path.stat().st_size for path in CORPUS.rglob("*") if path.is_file())
     print(f"{CORPUS}: {total} bytes")
 
