@@ -52,7 +52,7 @@ bool sum_matches(std::string_view bytes, ByteReader& reader) {
   return reader.read<uint64_t>() == want;
 }
 
-void require(bool ok, const char* what) {
+void require_sound(bool ok, const char* what) {
   if (!ok) throw Error(ErrorCode::kBadModel, std::string("session file: ") + what);
 }
 
@@ -99,9 +99,10 @@ SessionBlock encode(const SessionHeader& h) {
 
 SessionHeader parse_session_header(std::string_view bytes) {
   ByteReader in(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-  require(bytes.size() >= kSessionBlock && in.read_bytes(kMagicBytes) == std::string_view(kSessionMagic),
-          "this is not a session file");
-  require(in.read<uint32_t>() == kVersion, "it has another version of the format");
+  require_sound(
+      bytes.size() >= kSessionBlock && in.read_bytes(kMagicBytes) == std::string_view(kSessionMagic),
+      "this is not a session file");
+  require_sound(in.read<uint32_t>() == kVersion, "it has another version of the format");
   SessionHeader h;
   h.layers = in.read<uint32_t>();
   h.model = in.read<uint64_t>();
@@ -109,12 +110,13 @@ SessionHeader parse_session_header(std::string_view bytes) {
   for (uint32_t* value : {&h.kv_heads, &h.head_dim, &h.element_bytes, &h.page_size, &h.cell_pages, &h.sinks,
                           &h.hamming, &h.clusters, &h.centred, &h.rotated})
     *value = in.read<uint32_t>();
-  require(sum_matches(bytes, in), "its header is damaged");
+  require_sound(sum_matches(bytes, in), "its header is damaged");
   const auto within = [](uint32_t value, uint32_t most) { return value >= 1 && value <= most; };
-  require(within(h.layers, kMostLayers) && within(h.kv_heads, kMostHeads) && within(h.head_dim, kMostDim) &&
-              (h.element_bytes == 2 || h.element_bytes == 4) && within(h.page_size, kMostTokens) &&
-              within(h.cell_pages, kMostTokens) && uint64_t{h.cell_pages} * h.page_size <= kMostTokens,
-          "its sizes are impossible");
+  require_sound(within(h.layers, kMostLayers) && within(h.kv_heads, kMostHeads) &&
+                    within(h.head_dim, kMostDim) && (h.element_bytes == 2 || h.element_bytes == 4) &&
+                    within(h.page_size, kMostTokens) && within(h.cell_pages, kMostTokens) &&
+                    uint64_t{h.cell_pages} * h.page_size <= kMostTokens,
+                "its sizes are impossible");
   return h;
 }
 
