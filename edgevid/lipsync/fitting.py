@@ -104,10 +104,10 @@ class FittedVoice:
         return text, sound
 
     def _rate(self, natural: float, wanted: int) -> float:
-        unhurried = wanted + self._config.slack_s * NS_PER_S
-        if unhurried <= 0 or natural > unhurried:
-            return min(natural / unhurried, self._config.fastest) if unhurried > 0 else self._config.fastest
-        return max(min(1.0, natural / wanted), self._config.slowest) if wanted > 0 else 1.0
+        unhurried = max(1.0, wanted + self._config.slack_s * NS_PER_S)
+        if natural > unhurried:
+            return min(natural / unhurried, self._config.fastest)
+        return max(min(1.0, natural / max(1, wanted)), self._config.slowest)
 
     def _count(self, text: str, said: str, lag: int) -> None:
         dropped = len(text.split()) - len(said.split())
