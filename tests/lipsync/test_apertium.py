@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from edgevid.core.errors import BadInputError, EdgevidError, MissingPartError
 from edgevid.lipsync.apertium import ApertiumTranslator, install
@@ -46,6 +48,19 @@ def test_reserved_characters_pass_through(translator: ApertiumTranslator) -> Non
 def test_any_unicode_passes(translator: ApertiumTranslator) -> None:
     assert spanish(translator, "😀 日本語 שלום") == "😀 日本語 שלום"
     assert spanish(translator, "a\u0301 \u202e lone \ud800 \x01 good")
+
+
+_STREAM_FORMAT = st.sampled_from(
+    "[x] ^l<n>$ a/b {1} \\ * # @ ~ + $5 3.5 U.S. . [] <b> don't dog ñ 日本 😀".split()
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.text(max_size=40), st.lists(_STREAM_FORMAT, max_size=12).map("".join)))
+def test_no_text_gets_the_stages_out_of_step(translator: ApertiumTranslator, text: str) -> None:
+    spanish(translator, text)
+    assert spanish(translator, "Good morning") == "Buenos días"
+    assert translator.restarts == 0
 
 
 def test_two_thousand_characters(translator: ApertiumTranslator) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from edgevid.core.errors import BadInputError, EdgevidError, MissingPartError
 from edgevid.lipsync import espeak
@@ -99,6 +101,15 @@ def test_spelling(voice: EspeakVoice) -> None:
     assert spelt.replace("ˈ", "").split() == ["ola", "mi", "amiɣo", "ke", "tal"]
     assert voice.spell("", language="es") == ""
     assert len(voice.spell("El perro duerme. " * 118, language="es").split()) == 3 * 118
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=60))
+def test_no_text_kills_the_worker(voice: EspeakVoice, text: str) -> None:
+    spoken = voice.speak(text, language="es")
+    assert all(0 <= p.start_ns < p.end_ns for p in spoken.phonemes)
+    voice.spell(text, language="en")
+    assert voice.restarts == 0
 
 
 def test_a_language_it_does_not_speak(voice: EspeakVoice) -> None:
