@@ -66,8 +66,9 @@ class KvCache {
   void rollback();
 
   // Drops the newest tokens so that `length` remain; unseals a segment that is cut. Error(kInvalidArgument)
-  // when they are no longer kept, Error(kOutOfMemory) when the pool lacks the pages to unseal; nothing is
-  // then dropped.
+  // when they are no longer kept, Error(kOutOfMemory) when the pool lacks the pages to unseal, Error(kIo)
+  // when they cannot be read; nothing is then dropped. Error(kIo) too when the session file keeps what was
+  // dropped.
   void truncate(uint64_t length, ThreadPool& threads);
 
   uint64_t length() const { return length_; }    // tokens seen: the position of the next one
@@ -118,7 +119,7 @@ class KvCache {
   // cache_session.cc
   void store_due();
   void store_segment();
-  void load(const std::vector<CellPtr>& cells, const SessionFile& file, std::vector<PageId>& to);
+  void load(const std::vector<CellPtr>& cells, const SessionFile& file);
   uint64_t segment_position(size_t index) const;
   void write_newest(Journal& journal) const;
   void write_sinks(Journal& journal) const;

@@ -16,7 +16,7 @@ void KvCache::attach(std::shared_ptr<SessionFile> file, std::shared_ptr<SlotPool
   if (!found.segments.empty() && !sealer_)
     throw Error(ErrorCode::kBadModel, "session file: it holds sealed segments, made with retrieval");
   const std::vector<CellPtr>& oldest = found.segments.empty() ? found.tail : found.segments;
-  load(found.sinks, *file, pages_);
+  load(found.sinks, *file);
   if (!oldest.empty()) {
     const uint64_t first = oldest.front()->header.first_position;
     if (first < window_.sinks || (first - window_.sinks) % (drop_pages() * layout().page_size()) != 0)
@@ -33,9 +33,9 @@ void KvCache::attach(std::shared_ptr<SessionFile> file, std::shared_ptr<SlotPool
   if (slots) {
     away_ = found.segments;
   } else {
-    load(found.segments, *file, pages_);
+    load(found.segments, *file);
   }
-  load(found.tail, *file, pages_);
+  load(found.tail, *file);
   slots_ = std::move(slots);
   if (evicted_ > 0) {
     own_sinks();
@@ -46,14 +46,14 @@ void KvCache::attach(std::shared_ptr<SessionFile> file, std::shared_ptr<SlotPool
   count_index();
 }
 
-// Appends the cells' tokens in pages of this cache.
-void KvCache::load(const std::vector<CellPtr>& cells, const SessionFile& file, std::vector<PageId>& to) {
+// Appends the cells' tokens.
+void KvCache::load(const std::vector<CellPtr>& cells, const SessionFile& file) {
   for (const CellPtr& cell : cells) {
     for (uint32_t page = 0; page < cell->header.pages(file.header()); ++page) {
       const AlignedBuffer read = file.read_page(layout(), *cell, page);
-      to.reserve(to.size() + 1);
-      to.push_back(pool_->acquire());
-      std::memcpy(pool_->data(to.back()), read.data(), read.size());
+      pages_.reserve(pages_.size() + 1);
+      pages_.push_back(pool_->acquire());
+      std::memcpy(pool_->data(pages_.back()), read.data(), read.size());
     }
   }
 }
