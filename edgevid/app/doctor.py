@@ -114,6 +114,7 @@ def _extras() -> Iterator[Finding]:
         ("ctranslate2", "dubbing by neural translation (OPUS-MT, NLLB)", "pip install 'edgevid[mt]'"),
         ("espeakng_loader", "espeak-ng without a system package", "pip install 'edgevid[tts]'"),
         ("llama_cpp", "second LLM backend (any GGUF)", "pip install 'edgevid[vlm]'"),
+        ("pygame", "pictures in a window (window:)", "pip install 'edgevid[window]'"),
         ("tensorrt", "TensorRT sessions", "pip install 'edgevid[tensorrt]', on the target device"),
         ("torch", "export and GPU kernels", "pip install 'edgevid[export]'"),
     ]
