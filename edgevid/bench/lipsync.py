@@ -82,9 +82,9 @@ def _latency(live: LiveRun, recordings: int) -> Iterator[Row]:
             "% of frames",
             99.0,
             inside >= 0.99,
-            f"delay of the sound since its capture minus that of the frame, {len(live.av_offsets_ms)} frames of"
-            f" speech, median {statistics.median(live.av_offsets_ms):.1f} ms: for whoever plays both as they"
-            " come; by their time stamps both are made for the same moment",
+            f"delay of the sound since its capture minus that of the frame, {len(live.av_offsets_ms)} frames"
+            f" of speech, median {statistics.median(live.av_offsets_ms):.1f} ms: for whoever plays both as"
+            " they come; by their time stamps both are made for the same moment",
         )
     reasons = ", ".join(f"{count} {reason}" for reason, count in live.untouched.items()) or "none"
     method = f"of {live.frames} presented; of speech and untouched: {reasons}"

@@ -1,10 +1,12 @@
-"""The dub over the original: ambience and music stay, the speaker's own voice steps back.
+"""The dub over the original: ambience and music stay, the speaker's own voice goes.
 
 ::
 
-    original   ~~~~~~~~SPEECH SPEECH~~~~~~~~music~~~
-    gain       --------_____________----------------   down where speech is dubbed, up elsewhere
+    original   ~~~~~~~~SPEECH~SPEECH~~~~~~~~music~~~
+    kept       ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~music~~~   where speech is dubbed: without it (ambience.py)
     dub                HABLA HABLA HABLA
+
+Live there is no time to take speech out: there the original is turned down while somebody speaks.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgevid.core.nouns import NS_PER_S, AudioChunk
+from edgevid.lipsync.ambience import without_speech
 from edgevid.lipsync.clauses import Cut, Draft
 from edgevid.lipsync.flow import DubbedSound, Settled, Talk
 from edgevid.lipsync.hearing import Generation
@@ -25,6 +28,8 @@ _RAMP_NS = 60_000_000
 _MARGIN_NS = 120_000_000  # soft sounds before and after what the voice activity takes for speech
 _FADE_S = 0.01
 _ALL_NS = 1 << 62
+_RECENT_S = 2.0  # of the original, to know its ambience by
+_LIVE_DB = -18.0
 
 
 class Mixer:
@@ -34,7 +39,6 @@ class Mixer:
     placed where the mix has got to, ``lead_ns`` ahead.
 
     Args:
-        duck_db: how far the original goes down.
         live: see above.
         lead_ns: time for the pictures to learn of a clause before it is heard.
 
@@ -42,13 +46,13 @@ class Mixer:
         talks: clauses placed so far.
     """
 
-    def __init__(
-        self, *, generation: Generation, duck_db: float = -24.0, live: bool = False, lead_ns: int = 0
-    ) -> None:
+    def __init__(self, *, generation: Generation, live: bool = False, lead_ns: int = 0) -> None:
         self._generation, self._live, self._lead_ns = generation, live, lead_ns
-        self._down = np.float32(10 ** (duck_db / 20))
+        self._down = np.float32(10 ** (_LIVE_DB / 20) if live else 0.0)
         self._waiting: deque[AudioChunk] = deque()
         self._spans: deque[tuple[int, int]] = deque()  # where the original steps back
+        self._kept: list[tuple[int, Floats]] = []  # the original without its speech, from a time on
+        self._recent = np.zeros(0, np.float32)
         self._talks: list[tuple[Talk, Floats]] = []  # with its samples at the rate of the original
         self._untold: list[Talk] = []
         self._settled_ns = 0
@@ -90,10 +94,23 @@ class Mixer:
             self._free_ns = talk.spoken.end_ns
         else:
             clause = talk.spoken.clause
-            self._spans.append((clause.start_ns - _MARGIN_NS, clause.end_ns + _MARGIN_NS))
+            span = clause.start_ns - _MARGIN_NS, clause.end_ns + _MARGIN_NS
+            self._spans.append(span)
+            self._keep_ambience(span[0] - _RAMP_NS, span[1] + _RAMP_NS)
         self.talks += 1
         self._talks.append((talk, _at_rate(talk.spoken.samples, talk.spoken.rate, self._rate)))
         self._untold.append(talk)
+
+    def _keep_ambience(self, start_ns: int, end_ns: int) -> None:
+        """All of the stretch waits here: it was not settled before its clause came."""
+        chunks = [c for c in self._waiting if start_ns < _chunk_end(c) and c.pts_ns < end_ns]
+        if not chunks:
+            return
+        first, last = (round((ns - chunks[0].pts_ns) * self._rate / NS_PER_S) for ns in (start_ns, end_ns))
+        first = max(0, first)
+        speech = np.concatenate([chunk.samples for chunk in chunks])[first:last]
+        kept_ns = chunks[0].pts_ns + first * NS_PER_S // self._rate
+        self._kept.append((kept_ns, without_speech(speech, self._rate, self._recent)))
 
     def _settle(self, mark: Settled) -> None:
         if self._live:
@@ -114,7 +131,9 @@ class Mixer:
 
     def _mix(self, chunk: AudioChunk) -> DubbedSound:
         start_ns, count = chunk.pts_ns, chunk.samples.size
-        mixed = chunk.samples * self._gain(start_ns, count)
+        gain = self._gain(start_ns, count)
+        mixed = chunk.samples * gain + self._ambience(start_ns, count) * (1 - gain)
+        self._recent = np.concatenate([self._recent, chunk.samples])[-int(_RECENT_S * self._rate) :]
         speaking = any(begin < _chunk_end(chunk) and start_ns < end for begin, end in self._spans)
         kept = []
         for talk, samples in self._talks:
@@ -133,8 +152,22 @@ class Mixer:
             self._spans.popleft()
         return DubbedSound(start_ns, np.clip(mixed, -1, 1), chunk.samples, self._rate, told, speaking)
 
+    def _ambience(self, start_ns: int, count: int) -> Floats:
+        """float32 [count]: the newest of what is kept of the original here; silence where nothing is."""
+        found = np.zeros(count, np.float32)
+        for kept_ns, samples in self._kept:
+            offset = round((start_ns - kept_ns) * self._rate / NS_PER_S)
+            into, first = max(0, -offset), max(0, offset)
+            part = samples[first : first + max(0, count - into)]
+            found[into : into + len(part)] = part
+        end_ns = start_ns + count * NS_PER_S // self._rate
+        self._kept = [
+            entry for entry in self._kept if entry[0] + len(entry[1]) * NS_PER_S // self._rate > end_ns
+        ]
+        return found
+
     def _gain(self, start_ns: int, count: int) -> Floats:
-        """float32 [count]: 1 outside the spans, ``duck_db`` inside, ramps before and after."""
+        """float32 [count]: 1 outside the spans, ramps before and after them."""
         times = start_ns + np.arange(count) * (NS_PER_S / self._rate)
         depth = np.zeros(count)
         for begin_ns, end_ns in self._spans:

@@ -54,7 +54,6 @@ def make_stages(parts: Parts, *, source: str, target: str, generation: Generatio
     mixer = Mixer(
         generation=generation,
         live=live,
-        duck_db=-18.0 if live else -24.0,
         lead_ns=_LIVE_LEAD_NS if live else 0,
     )
     return Stages(

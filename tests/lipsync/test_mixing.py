@@ -17,7 +17,6 @@ from edgevid.lipsync.nouns import Clause, SpokenClause
 
 _RATE = 8_000
 _S = 1_000_000_000
-_DOWN = 10 ** (-24 / 20)
 
 
 def _chunk(start_s: float, seconds: float, value: float = 0.5) -> AudioChunk:
@@ -47,13 +46,25 @@ def test_without_clauses_sound_passes_bit_by_bit() -> None:
     assert np.array_equal(_whole(_run(Mixer(generation=Generation()), *chunks)), noise)
 
 
-def test_the_original_steps_back_inside_the_clause_only() -> None:
-    heard = _whole(_run(Mixer(generation=Generation()), _chunk(0, 4), _talk(1.5, 2.5, seconds=0.5)))
-    assert heard[: round(1.3 * _RATE)] == pytest.approx(0.5)
-    assert heard[round(1.6 * _RATE)] == pytest.approx(0.5 * _DOWN + 0.1, abs=1e-3)
-    assert heard[round(2.3 * _RATE)] == pytest.approx(0.5 * _DOWN, abs=1e-3)
-    assert heard[round(2.7 * _RATE) :] == pytest.approx(0.5)
-    assert np.abs(np.diff(heard[: round(1.49 * _RATE)])).max() < 0.01  # a ramp, no click
+def test_speech_goes_and_ambience_stays_inside_the_clause_only() -> None:
+    random = np.random.default_rng(3)
+    time = np.arange(4 * _RATE) / _RATE
+    hum = 0.1 * np.sin(2 * np.pi * 180 * time)
+    syllables = np.where((time * 8).astype(int) % 2 == 0, 0.3, 0.0) * random.normal(size=time.size)
+    speech = np.where((time > 1.6) & (time < 2.4), syllables, 0.0)
+    original = np.clip(hum + speech, -1, 1).astype(np.float32)
+    chunks = [AudioChunk(part, _RATE, n * _S // 2) for n, part in enumerate(np.split(original, 8))]
+    mixer = Mixer(generation=Generation())
+    first = [given for item in [*chunks, Settled(round(1.4 * _S), False)] for given in mixer(item)]
+    heard = _whole(first + _run(mixer, _talk(1.6, 2.4, seconds=0.1, value=0.0)))
+    outside = (time < 1.4) | (time > 2.6)
+    assert np.array_equal(heard[outside], original[outside])
+    inside = slice(round(1.6 * _RATE), round(2.4 * _RATE))
+    left = heard[inside] - hum[inside]
+    assert np.std(left) < 0.25 * np.std(speech[inside])
+    kept = np.dot(heard[inside], hum[inside]) / np.dot(hum[inside], hum[inside])
+    assert 0.7 < kept < 1.3
+    assert np.abs(np.diff(heard[: round(1.59 * _RATE)])).max() < 0.05  # no click
 
 
 def test_a_dub_longer_than_the_source_is_heard_to_its_end() -> None:
