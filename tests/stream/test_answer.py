@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,12 +18,6 @@ OBJECTS = ["person", "bicycle", "car", "dog", "cat", "truck", "bus", "stop sign"
 CLASSES = ["golden retriever", "Egyptian cat", "seashore, coast", "sports car, sport car", "castle"]
 SOUNDS = ["Speech", "Music", "Rain", "Bark", "Dog", "Siren", "Applause"]
 VOCABULARY = Vocabulary(objects=OBJECTS, classes=CLASSES, sounds=SOUNDS)
-
-
-@pytest.fixture
-def memory() -> Iterator[Memory]:
-    with Memory() as opened:
-        yield opened
 
 
 def street(memory: Memory, *, has_audio: bool = True, channels: tuple[Kind, ...] = KINDS) -> int:

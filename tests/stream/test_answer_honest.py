@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -21,12 +21,6 @@ VOCABULARY = Vocabulary(
     sounds=["Speech", "Rain", "Music", "Silence", "Writing"],
 )
 Rows = Sequence[tuple[Kind, str, float, float]]
-
-
-@pytest.fixture
-def memory() -> Iterator[Memory]:
-    with Memory() as opened:
-        yield opened
 
 
 def add(memory: Memory, rows: Rows, *, picture: bool = True, seconds: int = 60) -> int:

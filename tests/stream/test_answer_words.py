@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,12 +19,6 @@ VOCABULARY = Vocabulary(
     sounds=["Speech", "Music", "Applause", "Clothing"],
 )
 LONG = "ladies and gentlemen the ferry to the island leaves from gate seven at noon today"
-
-
-@pytest.fixture
-def memory() -> Iterator[Memory]:
-    with Memory() as opened:
-        yield opened
 
 
 def harbour(memory: Memory) -> int:

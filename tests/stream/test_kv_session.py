@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +37,6 @@ class Rows:
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.gguf", TinyModel(context=1024))
-
-
-@pytest.fixture
-def memory() -> Iterator[Memory]:
-    with Memory() as memory:
-        yield memory
 
 
 def follower(tiny: Path, session: Path | None) -> Follower:

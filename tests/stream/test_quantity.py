@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -42,12 +41,6 @@ VOCABULARY = Vocabulary(
 def test_quantities(question: str, amount: Quantity) -> None:
     words = stems(question)
     assert quantity(asked(question), words, VOCABULARY.find(words)) == amount
-
-
-@pytest.fixture
-def memory() -> Iterator[Memory]:
-    with Memory() as opened:
-        yield opened
 
 
 def yard(memory: Memory) -> int:
