@@ -13,12 +13,15 @@ from edgevid.core.errors import UsageError
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]{2})?")
+_AUTO = "auto"
 
 
 @click.command("dub")
 @click.argument("source")
 @click.option("--to", "target", required=True, metavar="LANG", help="Language of the dub, such as es.")
-@click.option("--from", "language", default="en", show_default=True, metavar="LANG", help="Language spoken.")
+@click.option(
+    "--from", "language", default="en", show_default=True, metavar="LANG", help="Language spoken, or auto."
+)
 @click.option("-o", "--output", metavar="OUT", help="File; with --live also rtsp://, rtp:// or NAME.m3u8.")
 @click.option("--voice", metavar="VOICE", help="An espeak-ng variant (f2, m3) or a Piper voice FILE.onnx.")
 @click.option(
@@ -46,6 +49,6 @@ def command(ctx: click.Context, /, source: str, **options: Any) -> int:
       edgevid dub rtsp://cam/desk --to es --live -o rtsp://server/desk-es
     """
     for name in ("target", "language"):
-        if not _LANGUAGE.fullmatch(options[name]):
+        if not _LANGUAGE.fullmatch(options[name]) and (name, options[name]) != ("language", _AUTO):
             raise UsageError(f"'{options[name]}' is no language code", fix="write it as es or en-gb")
     return run(Request(source=source, **options))

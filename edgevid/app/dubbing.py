@@ -125,7 +125,9 @@ def _recognizer(request: Request) -> Recognizer | None:
         return None
     from edgevid.lipsync.adapters.faster_whisper import FasterWhisperRecognizer
 
-    return FasterWhisperRecognizer(request.asr, language=request.language)
+    return FasterWhisperRecognizer(
+        request.asr, language=None if request.language == "auto" else request.language
+    )
 
 
 def _translator(request: Request) -> Translator | None:

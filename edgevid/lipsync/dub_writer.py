@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 TAG = "AI-dubbed"
 """In the file's comment, whoever looks at it with whatever program."""
 
-_ISO_639_2 = {"en": "eng", "es": "spa", "ca": "cat", "eo": "epo", "fr": "fra", "de": "deu", "pt": "por"}
+_ISO_639_2 = {
+    "auto": "und",
+    "en": "eng",
+    "es": "spa",
+    "ca": "cat",
+    "eo": "epo",
+    "fr": "fra",
+    "de": "deu",
+    "pt": "por",
+}
 _TEXT_CODECS = {
     ".mp4": "mov_text",
     ".m4v": "mov_text",
@@ -60,7 +69,7 @@ class DubWriter(VideoWriter):
         if subtitles and path.suffix.lower() not in _TEXT_CODECS:
             raise UsageError(f"{path}: holds no subtitles", fix="use .mp4 or .mkv")
         metadata = {
-            "comment": f"{TAG}: speech translated from {original_language} to {language} and synthesised,"
+            "comment": f"{TAG}: speech translated to {language} and synthesised,"
             " lip movements generated, by edgevid"
         }
         super().__init__(

@@ -69,6 +69,7 @@ class Listener:
 
     Args:
         segmenter: is told the words of drafts.
+        language: of the words, where the recogniser has no attribute ``language`` that tells what it heard.
         drafts: live; else drafts and ``Settled`` of a clause that is still open are no news to anybody.
 
     Attributes:
@@ -108,6 +109,7 @@ class Listener:
             text = self._recognizer.recognize(samples, RATE)
         self.clauses += 1
         self.unrecognised += not text
-        clause = Clause(cut.number, self._generation.now, text, self._language, span.start_ns, span.end_ns)
+        language = getattr(self._recognizer, "language", None) or self._language
+        clause = Clause(cut.number, self._generation.now, text, language, span.start_ns, span.end_ns)
         level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
         return Said(clause, level, median_hz(samples, RATE), span.end_ns + int(cut.waited_ms * 1e6))

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from edgevid.perception.moonshine import Moonshine
 
 _MIN_PROBABILITY = 0.52  # as perception/speech.py believes
-_ENGLISH_ONLY = "moonshine-tiny-en"
+_ENGLISH_ONLY, _OTHER_LANGUAGES = "moonshine-tiny-en", "whisper-base"
+
+AUTO = "auto"
+"""The source's language is heard, clause by clause."""
 
 _T = TypeVar("_T")
 
@@ -81,7 +84,7 @@ def load(
     """Open the parts that ship, but for those given.
 
     Args:
-        source, target: ISO 639-1 codes; the same ones ask for a new voice only.
+        source, target: ISO 639-1 codes; the same ones ask for a new voice only. ``AUTO`` hears the source's.
         threads: of each network.
 
     Raises:
@@ -118,9 +121,11 @@ def _voice_activity(store: ModelStore) -> VoiceActivity:
 
 def _recognizer(store: ModelStore, language: str, threads: int) -> Recognizer:
     if language != "en":
-        raise MissingPartError(
-            f"no recogniser for '{language}' ships; English has one",
-            fix="pip install 'edgevid[asr]', and --asr FOLDER of a Whisper model for CTranslate2",
+        from edgevid.lipsync.adapters.faster_whisper import FasterWhisperRecognizer
+
+        folder = store.where(_OTHER_LANGUAGES)["model.bin"].parent
+        return FasterWhisperRecognizer(
+            folder, language=None if language == AUTO else language, threads=threads
         )
     from edgevid.models.session import onnx_session
     from edgevid.perception.moonshine import Moonshine, read_vocabulary
@@ -150,7 +155,7 @@ def _translator(source: str, target: str) -> Translator:
     from edgevid.lipsync.apertium import ApertiumTranslator
 
     try:
-        return ApertiumTranslator(pairs=[(source, target)])
+        return ApertiumTranslator(pairs=[] if source == AUTO else [(source, target)])
     except MissingPartError as error:
         raise MissingPartError(
             f"{error.message}; without it a new voice in the same language works: --to {source}",

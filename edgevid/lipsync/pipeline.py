@@ -59,7 +59,7 @@ def make_stages(parts: Parts, *, source: str, target: str, generation: Generatio
     return Stages(
         Cutter(segmenter),
         Listener(parts.recognizer, segmenter, language=source, generation=generation, drafts=live),
-        Interpreter(parts.translator, source=source, target=target, generation=generation),
+        Interpreter(parts.translator, target=target, generation=generation),
         Speaker(
             parts.voice,
             parts.mouth,

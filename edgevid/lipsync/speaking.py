@@ -30,17 +30,14 @@ class Interpreter:
     """Stage: ``Said`` -> ``Translated``; what fails is left out, so that the original is heard.
 
     Args:
-        translator: None when the target is the source's own language.
+        translator: None when the target is the source's own language; so are clauses in that language.
 
     Attributes:
         failed: clauses that could not be translated; ``last_error`` says why.
     """
 
-    def __init__(
-        self, translator: Translator | None, *, source: str, target: str, generation: Generation
-    ) -> None:
-        self._translator, self._generation = translator, generation
-        self._source, self._target = source, target
+    def __init__(self, translator: Translator | None, *, target: str, generation: Generation) -> None:
+        self._translator, self._target, self._generation = translator, target, generation
         self.failed = 0
         self.last_error: EdgevidError | None = None
 
@@ -50,10 +47,10 @@ class Interpreter:
         clause = item.clause
         if not clause.text or self._generation.stale(clause):
             return None
-        if self._translator is None:
+        if self._translator is None or clause.language == self._target:
             return Translated(item, clause.text)
         try:
-            text = self._translator.translate(clause.text, source=self._source, target=self._target)
+            text = self._translator.translate(clause.text, source=clause.language, target=self._target)
         except EdgevidError as error:
             self.failed += 1
             self.last_error = error

@@ -175,7 +175,7 @@ def test_odd_files(
         (["--to", "de"], 4, "--to en"),
         (["--to", "zz"], 4, "fix"),
         (["--to", "Spanish"], 2, "language code"),
-        (["--to", "es", "--from", "fr"], 4, "--asr"),
+        (["--to", "es", "--from", "xx"], 4, "fix"),
         (["--to", "es", "-o", "nowhere/out.mp4"], 3, "mkdir"),
         (["--to", "es", "-o", "out.txt"], 2, "use .mp4"),
         (["--to", "es", "--live"], 2, "-o"),
