@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgevid.core.errors import BadInputError, UsageError
 
 if TYPE_CHECKING:
-    from edgevid.lipsync.nouns import SpokenClause
+    from edgevid.lipsync.flow import Line
     from edgevid.lipsync.protocols import Recognizer, Translator, Voice
     from edgevid.lipsync.session import DubSession
 
@@ -162,7 +162,7 @@ def _progress(session: DubSession, request: Request) -> Iterator[Callable[[float
         tick(session.source.info.duration_s or 0.0)
 
 
-def _line(spoken: SpokenClause, as_json: bool) -> str:
+def _line(spoken: Line, as_json: bool) -> str:
     clause = spoken.clause
     start_s, end_s = spoken.start_ns / 1e9, spoken.end_ns / 1e9
     if not as_json:

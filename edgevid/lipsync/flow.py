@@ -57,6 +57,16 @@ class Talk:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """What is kept of a ``Talk``: ``text`` is heard from ``start_ns`` to ``end_ns`` for ``clause``."""
+
+    clause: Clause
+    text: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A picture and the faces in it."""
 

@@ -15,9 +15,8 @@ from typing import Any
 from edgevid.core.errors import BadInputError, UsageError
 from edgevid.core.nouns import NS_PER_S
 from edgevid.lipsync import parts as parts_
-from edgevid.lipsync.flow import DubbedFrame, DubbedSound
+from edgevid.lipsync.flow import DubbedFrame, DubbedSound, Line
 from edgevid.lipsync.hearing import Generation
-from edgevid.lipsync.nouns import SpokenClause
 from edgevid.lipsync.parts import Parts
 from edgevid.lipsync.pipeline import build_live, build_recorded, make_stages
 from edgevid.media.source import Source, open_source
@@ -34,6 +33,9 @@ class DubSession:
 
     Iterating gives runtime messages whose payload is a ``DubbedFrame`` or a ``DubbedSound``, each kind in
     order of time; ``message.stamps`` has when each stage had it. Leaving the block early stops everything.
+
+    Attributes:
+        spoken: every clause of the dub so far.
 
     Args:
         source: what ``open_source`` takes, or an open source, which stays the caller's.
@@ -77,7 +79,7 @@ class DubSession:
             self._pipeline = Pipeline("dub", budget=self._budget, trace=_TRACED if trace else 0)
             self._stack = self._stack.pop_all()
         self.rate, self.target, self.language = _RATE, target, language
-        self.spoken: list[SpokenClause] = []
+        self.spoken: list[Line] = []
         self._media_ns = 0
         self._began: float | None = None
         self._wall_s = 0.0
@@ -131,7 +133,8 @@ class DubSession:
     def _note(self, payload: DubbedFrame | DubbedSound) -> None:
         self._media_ns = max(self._media_ns, payload.pts_ns)
         if isinstance(payload, DubbedSound):
-            self.spoken.extend(talk.spoken for talk in payload.talks)
+            spoken = (talk.spoken for talk in payload.talks)
+            self.spoken.extend(Line(s.clause, s.text, s.start_ns, s.end_ns) for s in spoken)
 
     def stats(self) -> dict[str, Any]:
         """Counts and times so far, for people and programs; docs/LIPSYNC.md explains them."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevid.core.errors import UsageError
-from edgevid.lipsync.nouns import SpokenClause
+from edgevid.lipsync.flow import Line
 from edgevid.media.atomic import write_whole
 
 _LINE = 42  # characters that are read at a glance
@@ -24,9 +24,9 @@ class Caption:
     text: str
 
 
-def captions(spoken: Iterable[SpokenClause]) -> Iterator[Caption]:
+def captions(spoken: Iterable[Line]) -> Iterator[Caption]:
     """One per clause, at least a second long where the next one leaves it."""
-    previous: SpokenClause | None = None
+    previous: Line | None = None
     for clause in spoken:
         if previous is not None:
             yield _caption(previous, clause.start_ns)
@@ -35,7 +35,7 @@ def captions(spoken: Iterable[SpokenClause]) -> Iterator[Caption]:
         yield _caption(previous, None)
 
 
-def write_subtitles(path: Path, spoken: Iterable[SpokenClause]) -> None:
+def write_subtitles(path: Path, spoken: Iterable[Line]) -> None:
     """Write a SubRip (.srt) or WebVTT (.vtt) file, whole or not at all.
 
     Raises:
@@ -57,7 +57,7 @@ def to_text(suffix: str, lines: Iterable[Caption]) -> str:
     return ("WEBVTT\n\n" if suffix == ".vtt" else "") + "\n".join(blocks)
 
 
-def _caption(clause: SpokenClause, next_ns: int | None) -> Caption:
+def _caption(clause: Line, next_ns: int | None) -> Caption:
     end_ns = max(clause.end_ns, clause.start_ns + _LEAST_NS)
     if next_ns is not None:
         end_ns = max(min(end_ns, next_ns), clause.start_ns + 1_000_000)

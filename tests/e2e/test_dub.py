@@ -255,3 +255,22 @@ def test_items_are_typed_and_in_order(talk: Path) -> None:
     with DubSession(talk, target="es") as session:
         times = [message.pts_ns for message in session if isinstance(message.payload, DubbedFrame)]
     assert times == sorted(times) and len(times) == len(_pictures(talk))
+
+
+@pytest.mark.soak
+def test_memory_does_not_grow_with_length(talk: Path, tmp_path: Path) -> None:
+    from edgevid.lipsync.session import DubSession
+
+    def resident_mb() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+    samples = np.tile(_sound(talk), 40)
+    source = _film(tmp_path / "long.mkv", samples, 16_000, _times(len(samples) / 16_000, 12))
+    sizes: list[tuple[float, int]] = []
+    with DubSession(source, target="es") as session:
+        for message in session:
+            if message.seq % 100 == 0:
+                sizes.append((message.pts_ns / 1e9, resident_mb()))
+    after_a_minute = [size for second, size in sizes if second > 60]
+    assert sizes[-1][0] > 200
+    assert max(after_a_minute) - after_a_minute[0] < 16

@@ -10,17 +10,16 @@ import pytest
 
 from edgevid.core.errors import UsageError
 from edgevid.lipsync.dub_writer import DubWriter
-from edgevid.lipsync.nouns import Clause, SpokenClause
+from edgevid.lipsync.flow import Line
+from edgevid.lipsync.nouns import Clause
 from edgevid.lipsync.subtitles import captions, to_text, write_subtitles
 
 _S = 1_000_000_000
 
 
-def _spoken(start_s: float, seconds: float, text: str) -> SpokenClause:
+def _spoken(start_s: float, seconds: float, text: str) -> Line:
     clause = Clause(0, 0, "", "en", round(start_s * _S), round((start_s + seconds) * _S))
-    return SpokenClause(
-        clause, text, "es", np.zeros(round(seconds * 1000), np.float32), 1000, (), clause.start_ns
-    )
+    return Line(clause, text, clause.start_ns, clause.end_ns)
 
 
 def test_a_short_line_is_shown_a_second_unless_the_next_one_comes() -> None:
