@@ -51,6 +51,7 @@ class DubWriter(VideoWriter):
         language, original_language: ISO 639-1 codes of the tracks.
         original: keep the original sound as the second track.
         subtitles: have a track for ``write_caption``.
+        lips: the pictures are changed too, which the tag says.
     """
 
     def __init__(
@@ -65,13 +66,12 @@ class DubWriter(VideoWriter):
         original_language: str,
         original: bool,
         subtitles: bool,
+        lips: bool,
     ) -> None:
         if subtitles and path.suffix.lower() not in _TEXT_CODECS:
             raise UsageError(f"{path}: holds no subtitles", fix="use .mp4 or .mkv")
-        metadata = {
-            "comment": f"{TAG}: speech translated to {language} and synthesised,"
-            " lip movements generated, by edgevid"
-        }
+        made = "speech translated and synthesised" + (", lip movements generated" if lips else "")
+        metadata = {"comment": f"{TAG} ({language}): {made}, by edgevid"}
         super().__init__(
             path, width=width, height=height, fps=fps, sample_rate=sample_rate, metadata=metadata
         )

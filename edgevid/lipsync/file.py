@@ -76,6 +76,7 @@ def write_dub(
         original_language=session.language,
         original=keep_original,
         subtitles=subtitles is not None,
+        lips=session.parts.compositor is not None,
     )
     with writer:
         dub = Gapless(session.rate, writer.write_audio)

@@ -63,6 +63,7 @@ def test_tracks_are_read_back(suffix: str, tmp_path: Path) -> None:
         original_language="en",
         original=True,
         subtitles=True,
+        lips=False,
     )
     with writer:
         for _ in range(20):
