@@ -54,7 +54,7 @@ class Painter:
     """Stage: ``Seen`` and ``DubbedSound`` in order of time -> ``DubbedFrame`` and the sound itself.
 
     While the source speaks its own mouth must not be seen: it is drawn as the dub moves it, else closed.
-    Other frames pass, and the compositor learns from them.
+    Other frames pass. The compositor learns from the source's pictures, all of them.
 
     Attributes:
         frames, drawn: counts; ``untouched``: why frames were not drawn that should have been.
@@ -81,9 +81,9 @@ class Painter:
         self.frames += 1
         params = self._params(seen.pts_ns)
         face, reason = _speaker(seen.faces)
+        if self._compositor is not None and face is not None:
+            self._compositor.learn(seen.frame.image, face)
         if params is None:
-            if self._compositor is not None and face is not None:
-                self._compositor.learn(seen.frame.image, face)
             return DubbedFrame(seen.frame, False)
         if self._compositor is None:
             reason = self._missing or "no parts for lips"
