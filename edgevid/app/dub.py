@@ -22,7 +22,9 @@ _AUTO = "auto"
 @click.option(
     "--from", "language", default="en", show_default=True, metavar="LANG", help="Language spoken, or auto."
 )
-@click.option("-o", "--output", metavar="OUT", help="File; with --live also rtsp://, rtp:// or NAME.m3u8.")
+@click.option(
+    "-o", "--output", metavar="OUT", help="File; with --live also rtsp://, rtp://, NAME.m3u8, window:."
+)
 @click.option("--voice", metavar="VOICE", help="An espeak-ng variant (f2, m3) or a Piper voice FILE.onnx.")
 @click.option(
     "--mt", type=click.Path(file_okay=False, path_type=Path), help="OPUS-MT or NLLB for CTranslate2."

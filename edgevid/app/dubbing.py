@@ -103,7 +103,7 @@ def _output(request: Request, live: bool) -> str:
     if request.output is not None:
         return request.output
     if live:
-        raise UsageError("a live dub needs -o", fix="-o NAME.m3u8, rtsp://, rtp:// or a file")
+        raise UsageError("a live dub needs -o", fix="-o NAME.m3u8, rtsp://, rtp://, window: or a file")
     source = Path(request.source)
     return str(source.with_name(f"{source.stem}.{request.target}.mp4"))
 

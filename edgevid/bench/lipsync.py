@@ -164,9 +164,12 @@ def _lips(talks: Sequence[Talk]) -> Iterator[Row]:
         share = 100 * statistics.fmean(closed)
         method = f"opening <= {_SHUT} mouth widths within one frame of {len(closed)} p, b, m of the live run"
         yield Row("bilabials closed", round(share, 1), "%", 90.0, share >= 90, method)
-    share = 100 * statistics.fmean(open_in_silence) if open_in_silence else 0.0
     method = f"opening > {_OPEN} mouth widths 80 ms and more from any phoneme, {len(open_in_silence)} steps"
-    yield Row("mouth open in silence", round(share, 2), "%", 2.0, share < 2, method)
+    if open_in_silence:
+        share = 100 * statistics.fmean(open_in_silence)
+        yield Row("mouth open in silence", round(share, 2), "%", 2.0, share < 2, method)
+    else:
+        yield Row("mouth open in silence", None, "%", 2.0, None, f"{method}: no pauses in what was said")
 
 
 def _visemes() -> Iterator[Row]:
