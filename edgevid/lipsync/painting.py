@@ -77,12 +77,17 @@ class Painter:
             self._speaking_until_ns = item.pts_ns + len(item.samples) * NS_PER_S // item.rate + _CLOSING_NS
         yield item
 
+    def learn(self, seen: Seen) -> None:
+        """See the speaker's own mouth."""
+        face, _ = _speaker(seen.faces)
+        if self._compositor is not None and face is not None:
+            self._compositor.learn(seen.frame.image, face)
+
     def _paint(self, seen: Seen) -> DubbedFrame:
         self.frames += 1
         params = self._params(seen.pts_ns)
         face, reason = _speaker(seen.faces)
-        if self._compositor is not None and face is not None:
-            self._compositor.learn(seen.frame.image, face)
+        self.learn(seen)
         if params is None:
             return DubbedFrame(seen.frame, False)
         if self._compositor is None:

@@ -24,6 +24,7 @@ from edgevid.runtime import CpuBudget, Message, Output, Pipeline
 from edgevid.runtime.trace import Trace
 
 _FILE_CHUNK_S, _LIVE_CHUNK_S = 0.25, 0.02
+_LEARN_S, _LEARN_FPS = 12.0, 12.5
 _TRACED = 200_000
 _RATE = 48_000  # Hz; every encoder of sound takes it
 
@@ -127,8 +128,19 @@ class DubSession:
             return build_live(
                 self._pipeline, self.stages, items, threads=self._threads, interrupt=self.source.close
             )
+        if self.parts.compositor is not None:
+            self._learn_mouth()
         sound = self.source.audio(sample_rate=self.rate, chunk_s=_FILE_CHUNK_S)
         return build_recorded(self._pipeline, self.stages, sound, self.source.frames(), threads=self._threads)
+
+    def _learn_mouth(self) -> None:
+        """Look at the beginning of a file first, so that its first clause has a mouth to be drawn from."""
+        for frame in self.source.frames(fps=_LEARN_FPS, end_s=_LEARN_S):
+            seen = self.stages.finder(frame)
+            if seen is not None:
+                self.stages.painter.learn(seen)
+        if self.parts.tracker is not None:
+            self.parts.tracker.reset()
 
     def _note(self, payload: DubbedFrame | DubbedSound) -> None:
         self._media_ns = max(self._media_ns, payload.pts_ns)
