@@ -15,6 +15,7 @@ void bind_io(py::module_& m);
 void bind_sequence(py::module_& m);
 void bind_decoder(py::module_& m);
 void bind_chooser(py::module_& m);
+void bind_lipsync_compositor(py::module_& m);
 void bind_lipsync_viseme(py::module_& m);
 
 namespace {
@@ -65,5 +66,6 @@ PYBIND11_MODULE(_native, m) {
   ev::python::bind_sequence(m);
   ev::python::bind_decoder(m);
   ev::python::bind_chooser(m);
+  ev::python::bind_lipsync_compositor(m);
   ev::python::bind_lipsync_viseme(m);
 }

@@ -1,0 +1,104 @@
+#include "lipsync/compositor.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace ev::lipsync {
+namespace {
+
+constexpr int64_t kChannels = 3;
+
+bool all_finite(const MatrixRef<const float>& values) {
+  for (int64_t r = 0; r < values.rows; ++r)
+    for (int64_t c = 0; c < values.cols; ++c)
+      if (!std::isfinite(values.row(r)[c])) return false;
+  return true;
+}
+
+void check(const Picture& picture, const MouthPatch& patch) {
+  require(picture.cols % kChannels == 0 && patch.texture.cols % kChannels == 0, "composite: pictures are RGB");
+  require(patch.texture.rows > 0 && patch.texture.cols > 0, "composite: the texture is empty");
+  require(patch.outline.rows >= 3 && patch.outline.cols == 2, "composite: the outline is [n >= 3, 2]");
+  require(patch.field.cols == 2 && patch.grid_cols >= 2 && patch.field.rows % patch.grid_cols == 0 &&
+              patch.field.rows / patch.grid_cols >= 2 && patch.step >= 1,
+          "composite: the field is [grid_rows * grid_cols, 2] with 2 rows and columns or more");
+  require(std::isfinite(patch.feather) && patch.feather > 0 && std::isfinite(patch.gain[0]) &&
+              std::isfinite(patch.gain[1]) && std::isfinite(patch.gain[2]) && all_finite(patch.field) &&
+              all_finite(patch.outline),
+          "composite: a number is not finite, or the feather is not above 0");
+}
+
+// Distance from (x, y) to the outline, 0 outside of it (even-odd rule).
+float depth_inside(const MatrixRef<const float>& outline, float x, float y) {
+  bool inside = false;
+  float nearest = INFINITY;
+  const float* a = outline.row(outline.rows - 1);
+  for (int64_t i = 0; i < outline.rows; ++i) {
+    const float* b = outline.row(i);
+    if ((a[1] > y) != (b[1] > y) && x < (b[0] - a[0]) * (y - a[1]) / (b[1] - a[1]) + a[0]) inside = !inside;
+    const float dx = b[0] - a[0], dy = b[1] - a[1];
+    const float along = ((x - a[0]) * dx + (y - a[1]) * dy) / std::max(dx * dx + dy * dy, 1e-12f);
+    const float t = std::clamp(along, 0.0f, 1.0f);
+    nearest = std::min(nearest, std::hypot(x - a[0] - t * dx, y - a[1] - t * dy));
+    a = b;
+  }
+  return inside ? nearest : 0.0f;
+}
+
+struct Place {
+  float x, y;
+};
+
+// The field between its grid points.
+Place place_of(const MouthPatch& patch, int64_t x, int64_t y) {
+  const int64_t column = (x - patch.left) / patch.step, row = (y - patch.top) / patch.step;
+  const float fx = static_cast<float>((x - patch.left) % patch.step) / static_cast<float>(patch.step);
+  const float fy = static_cast<float>((y - patch.top) % patch.step) / static_cast<float>(patch.step);
+  const float* a = patch.field.row(row * patch.grid_cols + column);
+  const float* b = patch.field.row((row + 1) * patch.grid_cols + column);
+  const auto mix = [&](int axis) {
+    const float upper = a[axis] + (a[2 + axis] - a[axis]) * fx;
+    const float lower = b[axis] + (b[2 + axis] - b[axis]) * fx;
+    return upper + (lower - upper) * fy;
+  };
+  return {mix(0), mix(1)};
+}
+
+void blend_pixel(uint8_t* pixel, const MouthPatch& patch, Place place, float weight) {
+  const auto last_x = patch.texture.cols / kChannels - 1, last_y = patch.texture.rows - 1;
+  const float x = std::clamp(place.x, 0.0f, static_cast<float>(last_x));
+  const float y = std::clamp(place.y, 0.0f, static_cast<float>(last_y));
+  const auto x0 = static_cast<int64_t>(x), y0 = static_cast<int64_t>(y);
+  const int64_t right = x0 < last_x ? kChannels : 0;
+  const float fx = x - static_cast<float>(x0), fy = y - static_cast<float>(y0);
+  const uint8_t* upper = patch.texture.row(y0) + x0 * kChannels;
+  const uint8_t* lower = patch.texture.row(std::min(y0 + 1, last_y)) + x0 * kChannels;
+  for (int64_t c = 0; c < kChannels; ++c) {
+    const float u = static_cast<float>(upper[c]) * (1 - fx) + static_cast<float>(upper[c + right]) * fx;
+    const float l = static_cast<float>(lower[c]) * (1 - fx) + static_cast<float>(lower[c + right]) * fx;
+    const float taken = (u * (1 - fy) + l * fy) * patch.gain[c];
+    const float own = static_cast<float>(pixel[c]);
+    pixel[c] = static_cast<uint8_t>(std::clamp(own + (taken - own) * weight, 0.0f, 255.0f) + 0.5f);
+  }
+}
+
+}  // namespace
+
+void composite(const Picture& picture, const MouthPatch& patch) {
+  check(picture, patch);
+  const int64_t right = patch.left + (patch.grid_cols - 1) * patch.step;
+  const int64_t bottom = patch.top + (patch.field.rows / patch.grid_cols - 1) * patch.step;
+  for (int64_t y = std::max<int64_t>(patch.top, 0); y < std::min(bottom, picture.rows); ++y) {
+    uint8_t* row = picture.row(y);
+    for (int64_t x = std::max<int64_t>(patch.left, 0); x < std::min(right, picture.cols / kChannels); ++x) {
+      const float depth = depth_inside(patch.outline, static_cast<float>(x), static_cast<float>(y));
+      if (depth <= 0) continue;
+      const float t = std::min(depth / patch.feather, 1.0f);
+      blend_pixel(row + x * kChannels, patch, place_of(patch, x, y), t * t * (3 - 2 * t));
+    }
+  }
+}
+
+}  // namespace ev::lipsync
