@@ -15,7 +15,7 @@ from edgevid.core.errors import EdgevidError
 
 _VERBS = {  # verb -> (module that holds its click command, one line for --help)
     "watch": ("edgevid.app.watch", "Watch a video or stream; print events and answer questions."),
-    "dub": ("edgevid.app.dub", "Speak a video in another language."),
+    "dub": ("edgevid.app.dub", "Speak a video in another language, lips in sync."),
     "export-events": ("edgevid.app.export_events", "Write a saved timeline as JSONL, CSV or SRT."),
     "forget": ("edgevid.app.forget", "Remove rows from a saved timeline, bytes included."),
     "serve": ("edgevid.app.serve", "Serve a web page, an OpenAI-compatible API and sessions."),

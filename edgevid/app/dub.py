@@ -38,10 +38,10 @@ _AUTO = "auto"
 @click.option("--json", "as_json", is_flag=True, help="JSON lines on stdout: clause, stats.")
 @click.pass_context
 def command(ctx: click.Context, /, source: str, **options: Any) -> int:
-    """Speak SOURCE in another language; music and ambience stay.
+    """Speak SOURCE in another language, lips in sync; music and ambience stay.
 
-    What cannot be recognised or translated is heard as it was; the last line says how much. Pictures are not
-    changed: lips are not drawn yet. The result is tagged "AI-dubbed". Dub people who agreed to it.
+    What cannot be recognised or translated is heard as it was; faces that cannot be followed are shown as
+    they were; the last line says how much. The result is tagged "AI-dubbed". Dub people who agreed to it.
 
     \b
     Examples:

@@ -15,6 +15,7 @@ from edgevid.perception.segmenter import VoiceActivity
 
 if TYPE_CHECKING:
     from edgevid.lipsync.painting import Compositor
+    from edgevid.lipsync.visemes import VisemeNet
     from edgevid.perception.faces import FaceTracker
     from edgevid.perception.moonshine import Moonshine
 
@@ -103,7 +104,9 @@ def load(
         spoken = voice or keep(_voice())
         spoken.speak("1", language=target)  # a language it does not speak is told at once
         between = None if source == target else translator or keep(_translator(source, target))
-        parts = Parts(activity, heard, between, spoken, keep(_mouth()))
+        mouth = keep(_mouth())
+        parts = Parts(activity, heard, between, spoken, mouth)
+        _add_pictures(parts, mouth, store, threads)
     except BaseException:
         for part in opened:
             part.close()
@@ -139,7 +142,7 @@ def _recognizer(store: ModelStore, language: str, threads: int) -> Recognizer:
     return EnglishRecognizer(moonshine)
 
 
-def _mouth() -> Mouth:
+def _mouth() -> VisemeNet:
     from edgevid.lipsync.visemes import VisemeNet
 
     return VisemeNet()
@@ -161,3 +164,16 @@ def _translator(source: str, target: str) -> Translator:
             f"{error.message}; without it a new voice in the same language works: --to {source}",
             fix=error.fix,
         ) from None
+
+
+def _add_pictures(parts: Parts, mouth: VisemeNet, store: ModelStore, threads: int) -> None:
+    """Without the packs that follow faces pictures pass, and the dub goes on."""
+    from edgevid.lipsync.compositor import MouthCompositor
+    from edgevid.perception.faces import face_tracker
+
+    try:
+        parts.tracker = face_tracker(store, threads=threads)
+    except MissingPartError as error:
+        parts.missing.append(error)
+        return
+    parts.compositor = MouthCompositor(mouth.basis)
