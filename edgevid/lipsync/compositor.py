@@ -13,6 +13,7 @@ from edgevid.lipsync.atlas import OUTLINE, Mouth, MouthAtlas
 from edgevid.lipsync.mouth_shape import NUM_MEASURES, LipBasis, measure
 from edgevid.lipsync.nouns import Floats
 from edgevid.lipsync.thin_plate import thin_plate
+from edgevid.models.native import native_library
 from edgevid.perception.faces import Face
 
 _MAX_YAW_DEG, _MAX_PITCH_DEG = 30.0, 35.0
@@ -65,8 +66,6 @@ class MouthCompositor:
 
 
 def _lay(picture: Image, face: Face, mouth: Mouth, lips: Floats) -> None:
-    from edgevid._native import lipsync
-
     outline = np.ascontiguousarray(face.landmarks[list(OUTLINE)])
     low = np.floor(outline.min(axis=0)).astype(int)
     columns, rows = (np.ceil(np.ptp(outline, axis=0)).astype(int) // _STEP + 2).tolist()
@@ -74,7 +73,7 @@ def _lay(picture: Image, face: Face, mouth: Mouth, lips: Floats) -> None:
     grid = np.stack([x + low[0], y + low[1]], axis=-1).astype(np.float32)
     points = np.concatenate([lips, outline])
     field = thin_plate(points, np.concatenate([mouth.lip_pixels, mouth.outline]), grid)
-    lipsync.composite(
+    native_library().lipsync.composite(
         picture,
         texture=mouth.texture,
         field=field,
