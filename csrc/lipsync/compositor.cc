@@ -18,7 +18,8 @@ bool all_finite(const MatrixRef<const float>& values) {
 }
 
 void check(const Picture& picture, const MouthPatch& patch) {
-  require(picture.cols % kChannels == 0 && patch.texture.cols % kChannels == 0, "composite: pictures are RGB");
+  require(picture.cols % kChannels == 0 && patch.texture.cols % kChannels == 0,
+          "composite: pictures are RGB");
   require(patch.texture.rows > 0 && patch.texture.cols > 0, "composite: the texture is empty");
   require(patch.outline.rows >= 3 && patch.outline.cols == 2, "composite: the outline is [n >= 3, 2]");
   require(patch.field.cols == 2 && patch.grid_cols >= 2 && patch.field.rows % patch.grid_cols == 0 &&

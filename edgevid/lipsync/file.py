@@ -101,7 +101,10 @@ def write_dub(
 def stream_dub(
     session: DubSession, target: str | Path, *, on_progress: Callable[[float], None] | None = None
 ) -> None:
-    """Run a live ``session`` into ``rtsp://``, ``rtp://``, a live playlist or a file, as ``open_sink``."""
+    """Run a live ``session`` into ``rtsp://``, ``rtp://``, a live playlist or a file, as ``open_sink``.
+
+    Ctrl-C and SIGTERM end it; a file holds what was dubbed until then.
+    """
     from edgevid.media.sink import open_sink
 
     info = session.source.info
@@ -110,8 +113,14 @@ def stream_dub(
     sink = open_sink(
         target, width=info.width, height=info.height, fps=info.fps or _FPS, sample_rate=session.rate
     )
+    ended: BaseException | None = None
     with sink as opened:
-        _pump(session, opened, on_progress)
+        try:
+            _pump(session, opened, on_progress)
+        except (KeyboardInterrupt, SystemExit) as signal:  # how a live dub ends: what was written is kept
+            ended = signal
+    if ended is not None:
+        raise ended
 
 
 def _pump(session: DubSession, sink: Sink, on_progress: Callable[[float], None] | None) -> None:

@@ -21,8 +21,8 @@ from edgevid.perception.one_euro import OneEuro
 
 _NS = 1_000_000_000
 _LONGEST_STEP_NS = _NS // 2  # after a longer gap the places of before say nothing
-# Of positions in units of the face's box. The mesh of a still face trembles at 0.03 to 0.08 of the box a
-# second; lips move at 0.3 and more: these let the one pass at about 2 Hz, the other at 8 Hz and more.
+# Of positions in units of the face's box: what moves slowly, as a still face's mesh trembles, passes below
+# about 2 Hz, what moves as fast as lips do up to 8 Hz and more. Chosen by eye.
 _CUTOFF_HZ, _BETA, _SPEED_CUTOFF_HZ = 1.2, 24.0, 6.0
 
 Floats = npt.NDArray[np.float32]

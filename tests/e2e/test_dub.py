@@ -216,6 +216,19 @@ def test_ctrl_c_leaves_nothing_behind(talk: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [source]
 
 
+def test_an_interrupted_live_dub_is_kept(talk: Path, tmp_path: Path) -> None:
+    output = tmp_path / "live.mp4"
+    command = [sys.executable, "-m", "edgevid", "dub", str(talk), "--to", "es", "--live", "-o", str(output)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()  # the first clause is there
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == [output]
+    assert 0 < len(_pictures(output)) <= len(_pictures(talk))
+
+
 def test_a_killed_voice_costs_nothing(talk: Path) -> None:
     from edgevid.lipsync.flow import DubbedSound
     from edgevid.lipsync.session import DubSession
