@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
@@ -203,7 +204,7 @@ class GgufOnDisk : public ::testing::Test {
  protected:
   void write(const std::string& bytes) { std::ofstream(path_, std::ios::binary) << bytes; }
   ~GgufOnDisk() override { std::remove(path_.c_str()); }
-  std::string path_ = ::testing::TempDir() + "ev_gguf_test.gguf";
+  std::string path_ = ::testing::TempDir() + "ev_gguf_test_" + std::to_string(::getpid()) + ".gguf";
 };
 
 TEST_F(GgufOnDisk, OpensAndNamesThePath) {
