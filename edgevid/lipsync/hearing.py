@@ -5,15 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-import numpy as np
-
 from edgevid.core.nouns import AudioChunk
 from edgevid.lipsync.clauses import ClauseSegmenter, Cut, Draft
 from edgevid.lipsync.flow import Said, Settled
 from edgevid.lipsync.nouns import Clause
 from edgevid.lipsync.pitch import median_hz
 from edgevid.lipsync.protocols import Recognizer
-from edgevid.perception.audio_intake import RATE, AudioIntake, Block
+from edgevid.perception.audio_intake import RATE, AudioIntake, Block, rms
 
 _BEFORE_ONSET_NS = 200_000_000  # a clause may be found to have begun this much before the window that told
 
@@ -111,5 +109,4 @@ class Listener:
         self.unrecognised += not text
         language = getattr(self._recognizer, "language", None) or self._language
         clause = Clause(cut.number, self._generation.now, text, language, span.start_ns, span.end_ns)
-        level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-        return Said(clause, level, median_hz(samples, RATE), span.end_ns + int(cut.waited_ms * 1e6))
+        return Said(clause, rms(samples), median_hz(samples, RATE), span.end_ns + int(cut.waited_ms * 1e6))

@@ -16,6 +16,7 @@ from edgevid.lipsync.hearing import Generation
 from edgevid.lipsync.nouns import SpokenClause
 from edgevid.lipsync.pitch import median_hz
 from edgevid.lipsync.protocols import Mouth, Translator, Voice
+from edgevid.perception.audio_intake import rms
 
 _SAMPLE_TEXT = "1 2 3 4 5 6 7 8 9"  # every voice can say it
 _USUAL_VOICE_HZ = 100.0
@@ -127,6 +128,5 @@ class Speaker:
 
 
 def _at_level(spoken: SpokenClause, level: float) -> SpokenClause:
-    own = float(np.sqrt(np.mean(np.square(spoken.samples, dtype=np.float64))))
-    gain = np.float32(np.clip(level / max(own, 1e-6), _SOFTEST, _LOUDEST))
+    gain = np.float32(np.clip(level / max(rms(spoken.samples), 1e-6), _SOFTEST, _LOUDEST))
     return replace(spoken, samples=spoken.samples * gain)

@@ -118,5 +118,14 @@ def _clean(chunk: AudioChunk) -> npt.NDArray[np.float32]:
 
 def level_dbfs(samples: npt.NDArray[np.float32]) -> float:
     """Root mean square in dB below full scale; -inf for silence or nothing."""
-    power = float(np.mean(np.square(samples, dtype=np.float64))) if samples.size else 0.0
+    power = _power(samples)
     return 10.0 * math.log10(power) if power > 0.0 else -math.inf
+
+
+def rms(samples: npt.NDArray[np.float32]) -> float:
+    """Root mean square; 0 for silence or nothing."""
+    return math.sqrt(_power(samples))
+
+
+def _power(samples: npt.NDArray[np.float32]) -> float:
+    return float(np.mean(np.square(samples, dtype=np.float64))) if samples.size else 0.0

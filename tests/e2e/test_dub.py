@@ -201,30 +201,29 @@ def test_a_silent_film_is_refused(edgevid: Run, tmp_path: Path) -> None:
     assert done.returncode == 3 and "no sound" in done.stderr
 
 
+def _interrupt_dub(*arguments: str | Path) -> None:
+    """Dub until the first clause is told, press Ctrl-C, and see it end as it should."""
+    command = [sys.executable, "-m", "edgevid", "dub", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Traceback" not in errors
+
+
 def test_ctrl_c_leaves_nothing_behind(talk: Path, tmp_path: Path) -> None:
     source = tmp_path / "long.mkv"
     samples = np.tile(_sound(talk), 12)
     _film(source, samples, 16_000, _times(len(samples) / 16_000, 12))
     output = tmp_path / "long.es.mkv"
-    command = [sys.executable, "-m", "edgevid", "dub", str(source), "--to", "es", "-o", str(output)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.readline()  # the first clause is there
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130 and "Traceback" not in errors
+    _interrupt_dub(source, "--to", "es", "-o", output)
     assert list(tmp_path.iterdir()) == [source]
 
 
 def test_an_interrupted_live_dub_is_kept(talk: Path, tmp_path: Path) -> None:
     output = tmp_path / "live.mp4"
-    command = [sys.executable, "-m", "edgevid", "dub", str(talk), "--to", "es", "--live", "-o", str(output)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.readline()  # the first clause is there
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130 and "Traceback" not in errors
+    _interrupt_dub(talk, "--to", "es", "--live", "-o", output)
     assert list(tmp_path.iterdir()) == [output]
     assert 0 < len(_pictures(output)) <= len(_pictures(talk))
 
