@@ -25,10 +25,11 @@ void check(const Picture& picture, const MouthPatch& patch) {
   require(patch.field.cols == 2 && patch.grid_cols >= 2 && patch.field.rows % patch.grid_cols == 0 &&
               patch.field.rows / patch.grid_cols >= 2 && patch.step >= 1,
           "composite: the field is [grid_rows * grid_cols, 2] with 2 rows and columns or more");
-  require(std::isfinite(patch.feather) && patch.feather > 0 && std::isfinite(patch.gain[0]) &&
-              std::isfinite(patch.gain[1]) && std::isfinite(patch.gain[2]) && all_finite(patch.field) &&
-              all_finite(patch.outline),
-          "composite: a number is not finite, or the feather is not above 0");
+  require(patch.gain.rows == patch.field.rows && patch.gain.cols == kChannels,
+          "composite: the gain is [grid_rows * grid_cols, 3]");
+  require(std::isfinite(patch.feather) && patch.feather > 0 && patch.opacity >= 0 && patch.opacity <= 1 &&
+              all_finite(patch.field) && all_finite(patch.gain) && all_finite(patch.outline),
+          "composite: a number is not finite, the feather not above 0, or the opacity not 0 to 1");
 }
 
 // Distance from (x, y) to the outline, 0 outside of it (even-odd rule).
@@ -48,29 +49,32 @@ float depth_inside(const MatrixRef<const float>& outline, float x, float y) {
   return inside ? nearest : 0.0f;
 }
 
-struct Place {
-  float x, y;
+// Where a pixel lies in the grid: its square's upper left point, and how far on it is.
+struct Spot {
+  int64_t upper, lower;  // rows of `field` and `gain`
+  float fx, fy;
 };
 
-// The field between its grid points.
-Place place_of(const MouthPatch& patch, int64_t x, int64_t y) {
+Spot spot_of(const MouthPatch& patch, int64_t x, int64_t y) {
   const int64_t column = (x - patch.left) / patch.step, row = (y - patch.top) / patch.step;
-  const float fx = static_cast<float>((x - patch.left) % patch.step) / static_cast<float>(patch.step);
-  const float fy = static_cast<float>((y - patch.top) % patch.step) / static_cast<float>(patch.step);
-  const float* a = patch.field.row(row * patch.grid_cols + column);
-  const float* b = patch.field.row((row + 1) * patch.grid_cols + column);
-  const auto mix = [&](int axis) {
-    const float upper = a[axis] + (a[2 + axis] - a[axis]) * fx;
-    const float lower = b[axis] + (b[2 + axis] - b[axis]) * fx;
-    return upper + (lower - upper) * fy;
-  };
-  return {mix(0), mix(1)};
+  const int64_t upper = row * patch.grid_cols + column;
+  return {upper, upper + patch.grid_cols,
+          static_cast<float>((x - patch.left) % patch.step) / static_cast<float>(patch.step),
+          static_cast<float>((y - patch.top) % patch.step) / static_cast<float>(patch.step)};
 }
 
-void blend_pixel(uint8_t* pixel, const MouthPatch& patch, Place place, float weight) {
+float between(const MatrixRef<const float>& grid, const Spot& spot, int64_t axis) {
+  const float* a = grid.row(spot.upper) + axis;
+  const float* b = grid.row(spot.lower) + axis;
+  const float upper = a[0] + (a[grid.cols] - a[0]) * spot.fx;
+  const float lower = b[0] + (b[grid.cols] - b[0]) * spot.fx;
+  return upper + (lower - upper) * spot.fy;
+}
+
+void blend_pixel(uint8_t* pixel, const MouthPatch& patch, const Spot& spot, float weight) {
   const auto last_x = patch.texture.cols / kChannels - 1, last_y = patch.texture.rows - 1;
-  const float x = std::clamp(place.x, 0.0f, static_cast<float>(last_x));
-  const float y = std::clamp(place.y, 0.0f, static_cast<float>(last_y));
+  const float x = std::clamp(between(patch.field, spot, 0), 0.0f, static_cast<float>(last_x));
+  const float y = std::clamp(between(patch.field, spot, 1), 0.0f, static_cast<float>(last_y));
   const auto x0 = static_cast<int64_t>(x), y0 = static_cast<int64_t>(y);
   const int64_t right = x0 < last_x ? kChannels : 0;
   const float fx = x - static_cast<float>(x0), fy = y - static_cast<float>(y0);
@@ -79,7 +83,7 @@ void blend_pixel(uint8_t* pixel, const MouthPatch& patch, Place place, float wei
   for (int64_t c = 0; c < kChannels; ++c) {
     const float u = static_cast<float>(upper[c]) * (1 - fx) + static_cast<float>(upper[c + right]) * fx;
     const float l = static_cast<float>(lower[c]) * (1 - fx) + static_cast<float>(lower[c + right]) * fx;
-    const float taken = (u * (1 - fy) + l * fy) * patch.gain[c];
+    const float taken = (u * (1 - fy) + l * fy) * between(patch.gain, spot, c);
     const float own = static_cast<float>(pixel[c]);
     pixel[c] = static_cast<uint8_t>(std::clamp(own + (taken - own) * weight, 0.0f, 255.0f) + 0.5f);
   }
@@ -97,7 +101,8 @@ void composite(const Picture& picture, const MouthPatch& patch) {
       const float depth = depth_inside(patch.outline, static_cast<float>(x), static_cast<float>(y));
       if (depth <= 0) continue;
       const float t = std::min(depth / patch.feather, 1.0f);
-      blend_pixel(row + x * kChannels, patch, place_of(patch, x, y), t * t * (3 - 2 * t));
+      const float weight = patch.opacity * t * t * (3 - 2 * t);
+      blend_pixel(row + x * kChannels, patch, spot_of(patch, x, y), weight);
     }
   }
 }

@@ -1,6 +1,6 @@
 """Real mouths of one speaker, to draw from: plain warping of a closed mouth smears the lips and has no teeth.
 
-Mouths are kept by opening and width, of two alike the sharper one.
+Mouths are kept by opening, width and turn of the head, of two alike the sharper one.
 """
 
 from __future__ import annotations
@@ -10,26 +10,36 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgevid.lipsync.mouth_shape import LIPS, Speaker, fit_speaker, lips_of, measure
+from edgevid.lipsync.mouth_shape import LIPS, LipBasis, Speaker, lips_of, measure
 from edgevid.lipsync.nouns import Floats
+from edgevid.lipsync.patch import colours, light_around
+from edgevid.lipsync.speaker_lips import SpeakerLips
 from edgevid.perception.faces import Face
 
-OUTLINE = (2, 326, 423, 426, 436, 432, 422, 424, 418, 421, 200, 201, 194, 204, 202, 212, 216, 206, 203, 97)
-"""Points of the mesh around mouth and upper chin, from the base of the nose to the picture's right and round:
-what is drawn lies inside."""
+_RIGHT_SIDE = (326, 423, 426, 436, 432, 422, 424, 431, 262, 428)
+_LEFT_SIDE = (208, 32, 211, 204, 202, 212, 216, 206, 203, 97)
+OUTLINE = (2, *_RIGHT_SIDE, 199, *_LEFT_SIDE)
+"""Points of the mesh around mouth and chin, from the base of the nose to the picture's right and round: what
+is drawn lies inside."""
 
-_MAX_MOUTHS = 96
-_MAX_FRAMES = 300  # of which the speaker's neutral mouth is found
+_MAX_MOUTHS = 128
+_MAX_FRAMES = 300  # of which the speaker's lips are learnt
 _MIN_FRAMES = 25
 _MIN_MOUTHS = 6
 _APART = 0.012  # least difference of two mouths, in units of the distance between the eyes
+_APART_DEG = 8.0  # or of two heads
 _SHARPER = 1.2  # a mouth is replaced by one alike that is this much sharper
 _RAW = Speaker(width=1.0, gap=0.0, thickness=0.0)
+# Cost of a mouth: per width of opening, width and protrusion it lacks, per degree the head is turned
+# otherwise, per relative difference of its looks from the last one drawn; what the last one is preferred by.
+_COST = np.array([1.0, 0.4, 0.2], np.float32)
+_COST_DEG, _COST_LOOKS, _STAY = 0.004, 0.15, 0.03
+_LOOKS_X, _LOOKS_Y = np.linspace(-0.5, 0.5, 11), np.linspace(-0.3, 0.4, 8)  # in widths of the mouth
 
 Image = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mouth:
     """One real mouth.
 
@@ -37,6 +47,8 @@ class Mouth:
         texture: uint8 RGB [h, w, 3], the piece of picture around it.
         lips: float32 [40, 2] of :func:`lips_of`.
         lip_pixels, outline: float32 [40, 2] and [len(OUTLINE), 2] in pixels of ``texture``.
+        light: float32 [len(OUTLINE), 3] of ``light_around``.
+        looks: float32 [n], brightness on a grid over the lips about its mean.
         yaw_deg, pitch_deg: of the head.
     """
 
@@ -44,6 +56,8 @@ class Mouth:
     lips: Floats
     lip_pixels: Floats
     outline: Floats
+    light: Floats
+    looks: Floats
     yaw_deg: float
     pitch_deg: float
 
@@ -51,32 +65,36 @@ class Mouth:
 class MouthAtlas:
     """Collects mouths; bounded in number and memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, basis: LipBasis) -> None:
+        self._basis = basis
         self.mouths: list[Mouth] = []
         self._measures: list[Floats] = []
         self._sharpness: list[float] = []
-        self._seen: list[Floats] = []
-        self._speaker: Speaker | None = None
+        self._lips: list[Floats] = []
+        self._turns: list[tuple[float, float]] = []
+        self._shape: SpeakerLips | None = None
 
     @property
     def ready(self) -> bool:
         """Whether there is enough to draw from."""
-        return len(self._seen) >= _MIN_FRAMES and len(self.mouths) >= _MIN_MOUTHS
+        return len(self._lips) >= _MIN_FRAMES and len(self.mouths) >= _MIN_MOUTHS
 
     @property
-    def speaker(self) -> Speaker:
-        """The speaker's neutral mouth, from the frames so far."""
-        if self._speaker is None:
-            self._speaker = fit_speaker(np.stack(self._seen))
-        return self._speaker
+    def shape(self) -> SpeakerLips:
+        """The speaker's lips, from the frames so far."""
+        if self._shape is None:
+            turns = np.array(self._turns, np.float32)
+            self._shape = SpeakerLips(np.stack(self._lips), turns, self._basis)
+        return self._shape
 
     def add(self, image: Image, face: Face) -> None:
         """See the mouth of ``face``, which must lie inside uint8 RGB ``image`` [h, w, 3]."""
-        lips = lips_of(face.landmarks)
-        if len(self._seen) < _MAX_FRAMES:
-            self._seen.append(lips)
-            self._speaker = None
-        outline = face.landmarks[list(OUTLINE)]
+        lips = lips_of(face.mesh)
+        if len(self._lips) < _MAX_FRAMES:
+            self._lips.append(lips)
+            self._turns.append((face.yaw_deg, face.pitch_deg))
+            self._shape = None
+        outline = face.mesh[list(OUTLINE)]
         margin = np.ceil(0.1 * np.ptp(outline[:, 0]))
         limits = np.array([image.shape[1], image.shape[0]], np.float32)
         low = np.clip(np.floor(outline.min(axis=0)) - margin, 0, limits).astype(int)
@@ -85,14 +103,19 @@ class MouthAtlas:
         if min(texture.shape[:2]) < 3:
             return
         corner = low.astype(np.float32)
-        lip_pixels = face.landmarks[list(LIPS)] - corner
-        mouth = Mouth(texture, lips, lip_pixels, outline - corner, face.yaw_deg, face.pitch_deg)
+        lip_pixels, outline = face.mesh[list(LIPS)] - corner, outline - corner
+        light, looks = light_around(texture, outline), _looks(texture, lip_pixels)
+        mouth = Mouth(texture, lips, lip_pixels, outline, light, looks, face.yaw_deg, face.pitch_deg)
         self._keep(mouth, measure(lips, _RAW), _sharpness(texture))
 
     def _keep(self, mouth: Mouth, key: Floats, sharpness: float) -> None:
-        apart = [float(np.abs(key - known)[:2].max()) for known in self._measures]
-        alike = int(np.argmin(apart)) if apart else 0
-        if apart and apart[alike] < _APART:
+        alike, apart = 0, np.inf
+        for i, (known, other) in enumerate(zip(self._measures, self.mouths, strict=True)):
+            shapes = float(np.abs(key - known)[:2].max()) / _APART
+            distance = max(shapes, float(_turned(mouth, other)) / _APART_DEG)
+            if distance < apart:
+                alike, apart = i, distance
+        if apart < 1:
             if sharpness > _SHARPER * self._sharpness[alike]:
                 self.mouths[alike], self._measures[alike], self._sharpness[alike] = mouth, key, sharpness
         elif len(self.mouths) < _MAX_MOUTHS:
@@ -100,18 +123,31 @@ class MouthAtlas:
             self._measures.append(key)
             self._sharpness.append(sharpness)
 
-    def nearest(self, wanted: Floats, face: Face, last: int | None) -> int:
-        """Index of the mouth nearest to ``wanted`` (opening, width, protrusion) on a head turned as that of
-        ``face``; the ``last`` one drawn is preferred a little, so that near ties do not flicker."""
-        keys = measure(np.stack([mouth.lips for mouth in self.mouths]), self.speaker)
-        far = np.abs(keys - wanted) @ np.array([1.0, 0.5, 0.2], np.float32)
-        turned = np.array(
-            [abs(m.yaw_deg - face.yaw_deg) + abs(m.pitch_deg - face.pitch_deg) for m in self.mouths]
-        )
-        cost = far + 0.004 * turned
+    def nearest(self, wanted: Floats, face: Face, last: Mouth | None) -> Mouth:
+        """The mouth nearest to ``wanted`` (opening, width, protrusion) on a head turned as that of ``face``;
+        the ``last`` one drawn is preferred a little, and those that look like it: nothing flickers."""
+        keys = measure(np.stack([mouth.lips for mouth in self.mouths]), self.shape.speaker)
+        cost = np.abs(keys - wanted) @ _COST
+        cost += np.array([_COST_DEG * _turned(mouth, face) for mouth in self.mouths], np.float32)
         if last is not None:
-            cost[last] -= 0.03
-        return int(cost.argmin())
+            looks = np.stack([mouth.looks for mouth in self.mouths])
+            cost += _COST_LOOKS * np.abs(looks - last.looks).mean(axis=1)
+            cost -= np.array([_STAY * (mouth is last) for mouth in self.mouths], np.float32)
+        return self.mouths[int(cost.argmin())]
+
+
+def _turned(a: Mouth | Face, b: Mouth | Face) -> float:
+    return abs(a.yaw_deg - b.yaw_deg) + abs(a.pitch_deg - b.pitch_deg)
+
+
+def _looks(texture: Image, lips: Floats) -> Floats:
+    right, left = lips[LIPS.index(61)], lips[LIPS.index(291)]
+    across = left - right
+    down = np.array([-across[1], across[0]], np.float32)
+    places = (right + left) / 2 + _LOOKS_X[None, :, None] * across + _LOOKS_Y[:, None, None] * down
+    reach = 0.03 * float(np.hypot(*across))
+    bright = colours(texture, places.reshape(-1, 2).astype(np.float32), reach).mean(axis=1)
+    return np.asarray(bright / max(float(bright.mean()), 1.0) - 1, np.float32)
 
 
 def _sharpness(texture: Image) -> float:

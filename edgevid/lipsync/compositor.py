@@ -1,7 +1,8 @@
 """A mouth of the speaker's own, drawn as the parameters want it, on a frame of the speaker.
 
-The nearest mouth of the atlas is bent by a thin-plate field to the wanted lip points; its surroundings are
-pinned to the frame's own face. One native pass remaps, matches colours and blends.
+Where the lips shall lie is asked of the speaker's own geometry (``SpeakerLips``) on a head turned as this
+one, plus what this face does of its own, a smile say. The mouth of the atlas that fits best is bent there;
+from one mouth to the next it is faded.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from edgevid.lipsync.atlas import OUTLINE, Mouth, MouthAtlas
-from edgevid.lipsync.mouth_shape import NUM_MEASURES, LipBasis, measure
+from edgevid.lipsync.mouth_shape import LipBasis, lips_of, measure
 from edgevid.lipsync.nouns import Floats
-from edgevid.lipsync.thin_plate import thin_plate
-from edgevid.models.native import native_library
+from edgevid.lipsync.patch import lay, light_around
 from edgevid.perception.faces import Face
 
 _MAX_YAW_DEG, _MAX_PITCH_DEG = 30.0, 35.0
 _MIN_EYES = 20.0  # px between the outer corners of the eyes: below, a mouth is a few pixels
 _RIGHT_EYE, _LEFT_EYE, _NOSE = 33, 263, 2
-_MAX_STRETCH = 0.05  # of the neutral width: teeth drawn out further look like it
-_STEP = 4  # px of the picture between points of the field
-_FEATHER = 0.12  # of the outline's width
-_GAIN_LIMIT = 1.5
+_STRETCH, _STRETCH_OPEN = 0.05, 0.4
+"""A mouth is opened further by so many widths, and by this share of its own opening: a closed one has no
+teeth to show, and teeth drawn out look like it."""
+_FADE = 0.5  # of the mouth before in the first frame of another
+_EASE = 0.1  # share of a new frame in what is kept of the face's own expression
+_LIGHT_EASE, _LIGHT_JUMP = 0.4, 0.15  # the same of the light, and the relative change that is taken at once
 
 Image = npt.NDArray[np.uint8]
 
@@ -31,9 +33,10 @@ class MouthCompositor:
     """Learns one speaker's mouth and draws it. Not to be shared between threads."""
 
     def __init__(self, basis: LipBasis) -> None:
-        self._basis = basis
-        self._atlas = MouthAtlas()
-        self._last: int | None = None
+        self._atlas = MouthAtlas(basis)
+        self._track: int | None = None
+        self._last: Mouth | None = None
+        self._forget()
 
     def learn(self, image: Image, face: Face) -> None:
         """See the speaker's own mouth in uint8 RGB [h, w, 3]; faces that could not be drawn are passed by."""
@@ -46,56 +49,69 @@ class MouthCompositor:
         mouth``."""
         reason = _unfit(image, face) or ("" if self._atlas.ready else "learning the mouth")
         if reason:
+            self._forget()
             return image, reason
-        wanted = params[:NUM_MEASURES]
-        self._last = self._atlas.nearest(wanted, face, self._last)
-        mouth = self._atlas.mouths[self._last]
+        if face.track_id != self._track:
+            self._forget()
+            self._track = face.track_id
+        self._follow(image, face)
+        wanted = self._atlas.shape.wanted(params, self._manner)
+        chosen = self._atlas.nearest(wanted, face, self._last)
         drawn = np.ascontiguousarray(image).copy()
-        _lay(drawn, face, mouth, self._lips(mouth, wanted, face))
+        before, self._last = self._last, chosen
+        if before is not None and before is not chosen and self._furthest(before) >= wanted[0]:
+            self._lay(drawn, face, before, wanted)
+            self._lay(drawn, face, chosen, wanted, opacity=1 - _FADE)
+        else:
+            self._lay(drawn, face, chosen, wanted)
         return drawn, ""
 
-    def _lips(self, mouth: Mouth, wanted: Floats, face: Face) -> Floats:
-        """Where the lips shall be, [40, 2] in pixels: those of ``mouth``, moved by what it lacks."""
-        speaker = self._atlas.speaker
-        lacks = wanted - measure(mouth.lips, speaker)
-        lacks[0] = min(lacks[0], _MAX_STRETCH)
-        moved = np.einsum("k,kpc->pc", lacks, self._basis.directions[:NUM_MEASURES]) * speaker.width
+    def _forget(self) -> None:
+        """Another face, or the same after a gap."""
+        self._last = None
+        self._expression: Floats | None = None
+        self._manner: Floats = np.zeros(2, np.float32)
+        self._light: Floats | None = None
+
+    def _follow(self, image: Image, face: Face) -> None:
+        """Take in what the face does besides speaking, and its light."""
+        shape, own = self._atlas.shape, lips_of(face.mesh)
+        measures = measure(own, shape.speaker)
+        rest = own - shape.lips(measures, face.yaw_deg, face.pitch_deg)
+        self._expression = _eased(self._expression, rest, _EASE)
+        self._manner = _eased(self._manner, shape.manner(measures), _EASE)
+        light = light_around(image, face.landmarks[list(OUTLINE)])
+        if self._light is None or np.abs(light / np.maximum(self._light, 1) - 1).mean() > _LIGHT_JUMP:
+            self._light = None
+        self._light = _eased(self._light, light, _LIGHT_EASE)
+
+    def _furthest(self, mouth: Mouth) -> float:
+        """How far ``mouth`` may be opened."""
+        opening = float(measure(mouth.lips, self._atlas.shape.speaker)[0])
+        return opening + _STRETCH + _STRETCH_OPEN * opening
+
+    def _lay(self, picture: Image, face: Face, mouth: Mouth, wanted: Floats, *, opacity: float = 1.0) -> None:
+        assert self._expression is not None and self._light is not None
+        reached = wanted.copy()
+        reached[0] = min(wanted[0], self._furthest(mouth))
+        lips = self._atlas.shape.lips(reached, face.yaw_deg, face.pitch_deg) + self._expression
         across = face.landmarks[_LEFT_EYE] - face.landmarks[_RIGHT_EYE]
         turn = np.array([[across[0], across[1]], [-across[1], across[0]]], np.float32)
-        return np.asarray((mouth.lips + moved) @ turn + face.landmarks[_NOSE], np.float32)
+        lay(
+            picture,
+            face.landmarks[list(OUTLINE)],
+            lips @ turn + face.landmarks[_NOSE],
+            self._light,
+            texture=mouth.texture,
+            texture_outline=mouth.outline,
+            texture_points=mouth.lip_pixels,
+            texture_light=mouth.light,
+            opacity=opacity,
+        )
 
 
-def _lay(picture: Image, face: Face, mouth: Mouth, lips: Floats) -> None:
-    outline = np.ascontiguousarray(face.landmarks[list(OUTLINE)])
-    low = np.floor(outline.min(axis=0)).astype(int)
-    columns, rows = (np.ceil(np.ptp(outline, axis=0)).astype(int) // _STEP + 2).tolist()
-    y, x = np.mgrid[0:rows, 0:columns] * _STEP
-    grid = np.stack([x + low[0], y + low[1]], axis=-1).astype(np.float32)
-    points = np.concatenate([lips, outline])
-    field = thin_plate(points, np.concatenate([mouth.lip_pixels, mouth.outline]), grid)
-    native_library().lipsync.composite(
-        picture,
-        texture=mouth.texture,
-        field=field,
-        origin=(int(low[0]), int(low[1]), _STEP),
-        outline=outline,
-        feather=float(_FEATHER * np.ptp(outline[:, 0])),
-        gain=_gain(_around(picture, outline), _around(mouth.texture, mouth.outline)),
-    )
-
-
-def _gain(target: Floats, source: Floats) -> tuple[float, float, float]:
-    red, green, blue = np.clip(target / np.maximum(source, 1.0), 1 / _GAIN_LIMIT, _GAIN_LIMIT)
-    return float(red), float(green), float(blue)
-
-
-def _around(image: Image, outline: Floats) -> Floats:
-    """Mean colour [3] of the skin just inside the outline."""
-    middle = outline.mean(axis=0)
-    x, y = np.round(outline + 0.1 * (middle - outline)).astype(int).T
-    x, y = np.clip(x, 1, image.shape[1] - 2), np.clip(y, 1, image.shape[0] - 2)
-    pixels = [image[y + dy, x + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    return np.asarray(np.concatenate(pixels).mean(axis=0), np.float32)
+def _eased(before: Floats | None, now: Floats, share: float) -> Floats:
+    return now if before is None else np.asarray(before + np.float32(share) * (now - before), np.float32)
 
 
 def _unfit(image: Image, face: Face) -> str:

@@ -32,7 +32,8 @@ Floats = npt.NDArray[np.float32]
 class Face:
     """One face in one picture: ``box`` x0, y0, x1, y1 around its points, ``score`` 0 to 1, ``landmarks``
     float32 [468, 2] in FaceMesh's order, all in pixels; yaw and pitch as in ``Mesh``. ``track_id`` stays as
-    long as the face is followed without a gap."""
+    long as the face is followed without a gap. ``mesh`` has the landmarks unsmoothed: they tremble, and do
+    not lag behind lips that move."""
 
     track_id: int
     box: tuple[float, float, float, float]
@@ -40,6 +41,7 @@ class Face:
     landmarks: Floats
     yaw_deg: float
     pitch_deg: float
+    mesh: Floats
 
 
 class _Track:
@@ -58,7 +60,8 @@ class _Track:
         low, high = points.min(axis=0), points.max(axis=0)
         self.box = np.concatenate([low, high])
         x0, y0, x1, y1 = (float(v) for v in self.box)
-        return Face(self.track_id, (x0, y0, x1, y1), mesh.presence, points, mesh.yaw_deg, mesh.pitch_deg)
+        box, turn = (x0, y0, x1, y1), (mesh.yaw_deg, mesh.pitch_deg)
+        return Face(self.track_id, box, mesh.presence, points, *turn, mesh.points)
 
 
 class FaceTracker:

@@ -37,7 +37,8 @@ class _Recorder:
 
 
 def _face(width: float = 4.0, yaw_deg: float = 0.0) -> Face:
-    return Face(0, (0.0, 0.0, width, width), 1.0, np.zeros((468, 2), np.float32), yaw_deg, 0.0)
+    points = np.zeros((468, 2), np.float32)
+    return Face(0, (0.0, 0.0, width, width), 1.0, points, yaw_deg, 0.0, points)
 
 
 def _talk(start_s: float, end_s: float, *, dub_s: float, at_s: float, generation: int = 0) -> Talk:

@@ -16,6 +16,7 @@ struct Scene {
   std::vector<uint8_t> picture = std::vector<uint8_t>(kSide * kSide * 3, 10);
   std::vector<uint8_t> texture = std::vector<uint8_t>(kSide * kSide * 3);
   std::vector<float> field;
+  std::vector<float> gain = std::vector<float>(25 * 3, 1.0f);
   std::vector<float> outline = {8, 8, 24, 8, 24, 24, 8, 24};
   MouthPatch patch;
 
@@ -27,6 +28,7 @@ struct Scene {
         field.insert(field.end(), {static_cast<float>(8 + c * 4) + shift, static_cast<float>(8 + r * 4)});
     patch.texture = {texture.data(), kSide, kSide * 3};
     patch.field = {field.data(), 25, 2};
+    patch.gain = {gain.data(), 25, 3};
     patch.grid_cols = 5;
     patch.left = patch.top = 8;
     patch.step = 4;
@@ -57,9 +59,22 @@ TEST(Compositor, TakesThePlaceTheFieldNames) {
 
 TEST(Compositor, AppliesTheGainAndSaturates) {
   Scene scene(0);
-  scene.patch.gain[0] = 100;
+  for (int64_t r = 0; r < 5; ++r)
+    for (int64_t c = 0; c < 5; ++c) scene.gain[(r * 5 + c) * 3] = static_cast<float>(c) * 2;
   scene.draw();
-  EXPECT_EQ(scene.red(16, 16), 255);
+  EXPECT_EQ(scene.red(14, 16), 14 * 2 * 3);  // half way between two points of the grid
+  EXPECT_EQ(scene.red(21, 16), 255);
+}
+
+TEST(Compositor, AddsNoMoreThanItsOpacity) {
+  Scene half(0), none(0);
+  half.patch.opacity = 0.5f;
+  half.draw();
+  EXPECT_EQ(half.red(16, 16), 21);
+  none.patch.opacity = 0;
+  const auto before = none.picture;
+  none.draw();
+  EXPECT_EQ(none.picture, before);
 }
 
 TEST(Compositor, RepeatsTheEdgeOfTheTexture) {
@@ -86,6 +101,12 @@ TEST(Compositor, RefusesWhatDoesNotFit) {
   Scene hard(0);
   hard.patch.feather = 0;
   EXPECT_THROW(hard.draw(), Error);
+  Scene grey(0);
+  grey.patch.gain.cols = 1;
+  EXPECT_THROW(grey.draw(), Error);
+  Scene bright(0);
+  bright.patch.opacity = 1.5f;
+  EXPECT_THROW(bright.draw(), Error);
 }
 
 }  // namespace
