@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -63,16 +64,26 @@ class ClassesChannel:
     """The likeliest classes of each sampled frame, smoothed over time.
 
     A running mean of posteriors (weight 1/2 for the newest) has to reach ``sure``, so that one odd frame says
-    little; the newest has to reach half of it, so that a class ends with the scene that showed it.
+    little; the newest has to reach half of it, so that a class ends with the scene that showed it. The
+    likeliest of the others, from ``likely`` on, are ``faint`` observations: several classes of one kind that
+    share its probability say together what none of them says alone.
     """
 
     kind: Kind = "class"
     model_id = PACK
 
-    def __init__(self, classifier: Classifier, *, sure: float = 0.4, most: int = 2) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        sure: float = 0.4,
+        most: int = 2,
+        likely: float = 0.08,
+        most_likely: int = 5,
+    ) -> None:
         self._classifier = classifier
-        self._sure = sure
-        self._most = most
+        self._sure, self._most = sure, most
+        self._likely, self._most_likely = likely, most_likely
         self._mean: Floats | None = None
 
     def reset(self) -> None:
@@ -80,23 +91,25 @@ class ClassesChannel:
         self._mean = None
 
     def observe(self, frame: Frame, *, period_ns: int) -> list[Observation]:
-        """At most ``most`` classes."""
+        """At most ``most`` classes, and ``most_likely`` faint ones."""
         posterior = self._classifier.posterior(frame.image)
         mean: Floats = posterior if self._mean is None else ((self._mean + posterior) / 2).astype(np.float32)
         self._mean = mean
         span = TimeSpan(frame.pts_ns, frame.pts_ns + period_ns)
+        blank = Observation("class", "", span, 0.0, model_id=PACK, wall_ns=frame.wall_ns)
+        ranked = [int(index) for index in np.argsort(-mean)[: self._most + self._most_likely]]
+        sure = [i for i in ranked[: self._most] if _reach(self._sure, mean[i], posterior[i])]
+        likely = [i for i in ranked if i not in sure and _reach(self._likely, mean[i], posterior[i])]
+        found: list[tuple[Kind, int]] = [("class", i) for i in sure]
+        found += [("faint", i) for i in likely[: self._most_likely]]
         return [
-            Observation(
-                kind="class",
-                label=self._classifier.names[index],
-                span=span,
-                score=float(mean[index]),
-                model_id=PACK,
-                wall_ns=frame.wall_ns,
-            )
-            for index in np.argsort(-mean)[: self._most]
-            if mean[index] >= self._sure and posterior[index] >= self._sure / 2
+            replace(blank, kind=kind, label=self._classifier.names[i], score=float(mean[i]))
+            for kind, i in found
         ]
+
+
+def _reach(least: float, mean: np.float32, newest: np.float32) -> bool:
+    return bool(mean >= least and newest >= least / 2)
 
 
 def class_names(store: ModelStore) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ class TextChannel:
     """Reads each sampled frame; a frame that looks like the one before is not read again.
 
     Kept are lines with a mean character probability from ``sure`` on and at least two letters or digits;
-    from ``likely`` on, lines of four or more are ``faint`` observations.
+    from ``likely`` on, lines of four or more are ``faint`` observations, and so are single sure digits.
     """
 
     kind: Kind = "text"
@@ -162,7 +162,7 @@ class TextChannel:
     def _kind(self, line: Line) -> Kind | None:
         letters = sum(c.isalnum() for c in line.text)
         if line.score >= self._sure:
-            return "text" if letters >= 2 else None
+            return "text" if letters >= 2 else "faint" if line.text.isdecimal() else None
         return "faint" if line.score >= self._likely and letters >= 4 else None
 
 

@@ -23,8 +23,9 @@ class Timeline:
     """Writes the observations of one video into memory.
 
     A visual observation that continues an open row (same kind, label and count, no gap longer than half a
-    sampling period) extends it; anything else starts a new row. Speech, sounds and cuts arrive as finished
-    spans and are always rows of their own.
+    sampling period) extends it; anything else starts a new row. So does a text that holds all of the old one
+    and more: it was read more fully. Speech, sounds and cuts arrive as finished spans and are always rows of
+    their own.
     """
 
     def __init__(self, memory: Memory, video_id: int) -> None:
@@ -60,6 +61,12 @@ def _continues(old: Observation, new: Observation) -> bool:
         return False
     if old.label == new.label:
         return True
-    if old.kind != "text":
+    if old.kind != "text" or is_fuller(new.label, old.label):
         return False
     return SequenceMatcher(None, old.label.lower(), new.label.lower()).ratio() >= _SAME_TEXT
+
+
+def is_fuller(text: str, other: str) -> bool:
+    """Whether ``text`` holds all letters and digits of ``other``, in one piece, and more."""
+    whole, part = ("".join(filter(str.isalnum, t.lower())) for t in (text, other))
+    return part in whole and len(part) < len(whole)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgevid.core.nouns import NS_PER_S, Frame
+from edgevid.core.nouns import NS_PER_S, Frame, Kind
 from edgevid.media.source import open_source
 from edgevid.models.store import ModelStore
 from edgevid.perception.classes import PACK, ClassesChannel, Classifier, class_names
@@ -29,12 +29,13 @@ class Replay:
         return np.array(next(self._posteriors), np.float32)
 
 
-def labels_over_time(*posteriors: tuple[float, float, float]) -> list[list[str]]:
+def seen(channel: ClassesChannel, i: int = 0, *, kind: Kind = "class") -> list[str]:
+    return [o.label for o in channel.observe(Frame(IMAGE, i * 10, i), period_ns=10) if o.kind == kind]
+
+
+def labels_over_time(*posteriors: tuple[float, float, float], kind: Kind = "class") -> list[list[str]]:
     channel = ClassesChannel(Replay(*posteriors))
-    return [
-        [o.label for o in channel.observe(Frame(IMAGE, i * 10, i), period_ns=10)]
-        for i in range(len(posteriors))
-    ]
+    return [seen(channel, i, kind=kind) for i in range(len(posteriors))]
 
 
 CAT, DOG, NONE = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.3, 0.3, 0.3)
@@ -56,12 +57,25 @@ def test_a_class_ends_with_its_scene() -> None:
 
 def test_the_likelier_class_comes_first_and_only_two() -> None:
     assert labels_over_time((0.42, 0.5, 0.08)) == [["dog", "cat"]]
-    channel = ClassesChannel(Replay((0.32, 0.34, 0.33)), sure=0.3)
-    assert [o.label for o in channel.observe(Frame(IMAGE, 0, 0), period_ns=1)] == ["dog", "car"]
+    assert seen(ClassesChannel(Replay((0.32, 0.34, 0.33)), sure=0.3)) == ["dog", "car"]
+
+
+def test_likely_classes_are_faint_until_they_are_gone() -> None:
+    half = (0.45, 0.3, 0.05)
+    assert labels_over_time(half, half, kind="faint") == [["dog"], ["dog"]]
+    assert labels_over_time(DOG, CAT, CAT, kind="faint") == [["cat", "car"], ["dog", "car"], ["dog", "car"]]
+    assert (
+        labels_over_time(DOG, (1.0, 0.0, 0.0), kind="faint")[1] == []
+    )  # the mean still holds 0.4 of the dog
+
+
+def test_no_more_than_so_many_are_faint() -> None:
+    channel = ClassesChannel(Replay((0.3, 0.25, 0.2)), most_likely=2)
+    assert seen(channel, kind="faint") == ["cat", "dog"]
 
 
 def test_rows_span_the_period() -> None:
-    (row,) = ClassesChannel(Replay(CAT)).observe(Frame(IMAGE, 7, 0, wall_ns=99), period_ns=10)
+    row, *_ = ClassesChannel(Replay(CAT)).observe(Frame(IMAGE, 7, 0, wall_ns=99), period_ns=10)
     assert (row.kind, row.span.start_ns, row.span.end_ns, row.wall_ns) == ("class", 7, 17, 99)
     assert row.score == pytest.approx(0.8)
 

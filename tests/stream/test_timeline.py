@@ -44,6 +44,18 @@ def test_text_read_with_a_wrong_letter_is_the_same_caption() -> None:
     assert len(rows_of(at("text", "EXIT ONLY", 0), at("text", "GATE 24", 1))) == 2
 
 
+def test_a_fuller_reading_starts_a_new_row() -> None:
+    looks = [
+        at("text", "RAMIES", 0),
+        at("text", "YARAMIES", 1),
+        at("text", "RAMIES", 2),
+        at("text", "YARAMIES!", 3),
+    ]
+    assert rows_of(*looks) == [("RAMIES", 0, 1, 1), ("YARAMIES", 1, 4, 1)]
+    typed = [at("text", "READY TO GO", 0), at("text", "READY TO GO?", 1), at("text", "READY TO GO ON", 2)]
+    assert rows_of(*typed) == [("READY TO GO", 0, 2, 1), ("READY TO GO ON", 2, 3, 1)]
+
+
 def test_speech_is_never_merged() -> None:
     assert len(rows_of(at("speech", "yes", 0), at("speech", "yes", 1))) == 2
 

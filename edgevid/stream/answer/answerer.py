@@ -12,7 +12,7 @@ from edgevid.stream.answer import counting, doing, hearing, intent, language, or
 from edgevid.stream.answer.closest import closest
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.labels import load_vocabulary
-from edgevid.stream.answer.mention import mentioned, nearest_said, nearest_seen
+from edgevid.stream.answer.mention import mentioned, nearest_said, nearest_seen, spelled
 from edgevid.stream.answer.picture import without_picture
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.router import nearest
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 # Questions that "at the start" and "at the end" restrict; for others they ask for the first or last thing.
-_IN_PARTS = frozenset({"how_many", "presence", "which", "summary", "where", "heard"})
+_IN_PARTS = frozenset({"how_many", "presence", "which", "either", "summary", "where", "heard"})
 
 
 class Answerer:
@@ -94,7 +94,9 @@ class Answerer:
         unasked = reply.via == "which" and query.unknown and not query.subject
         if reply.via not in ("cannot", "undetectable", "absent") and not unasked:
             return reply
-        words = mentioned(query.words, watched)
+        words = mentioned(query.words, watched) or (
+            spelled(query.subject, watched) if reply.via == "absent" else None
+        )
         if words is not None:
             text = f"{reply.text} {words.text}" if reply.via == "cannot" else words.text
             return Reply(text, words.evidence, f"{reply.via}+{words.via}")
@@ -152,6 +154,8 @@ class Answerer:
                 return order.where(query, watched)
             case "when":
                 return seeing.when(query, watched, vocabulary)
+            case "either":
+                return seeing.either(query, watched, vocabulary)
             case "worn":
                 return doing.worn(query, watched, vocabulary)
             case "presence" if query.number is not None and query.subject:

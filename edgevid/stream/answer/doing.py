@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from edgevid.stream.answer import lookup, phrasing, seeing, terms
+from edgevid.stream.answer import kinds, lookup, phrasing, seeing, terms, weighing
 from edgevid.stream.answer.intent import Query
-from edgevid.stream.answer.normal import stems
+from edgevid.stream.answer.normal import singular, stems
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.vocabulary import Vocabulary
 from edgevid.stream.answer.watched import Watched
 
 _DOING = re.compile(r"\b(?:doing|up to)\b|\bwhat (?:does|do|did) (?:he|she|they|it|the \w+) do\b")
+_WORN_ON = re.compile(
+    rf"\b(?:on|over|around|in) (?:his|her|their|its|the) ({'|'.join(kinds.WORN_ON)}|feet)\b"
+)
+_CLOTHES = frozenset("clothes clothing outfit garment".split()) | {"piece of clothing", "item of clothing"}
 
 
 def doing(query: Query, watched: Watched) -> Reply | None:
@@ -40,11 +44,17 @@ def _needed(purpose: str, labels: tuple[str, ...], watched: Watched) -> Reply:
 
 def worn(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     """What clothes are there? Only those that are labels of a detector."""
-    general = ("clothes", "clothing", "outfit")
-    asked = [t for t in query.subject if not seeing.is_person(t) and t.phrase not in general]
+    if (part := _WORN_ON.search(query.text)) is not None:
+        of_part = tuple(vocabulary.find([kinds.WORN_ON[singular(part.group(1))]]))
+        worn_there = weighing.of_kind(watched, of_part)
+        return worn_there or Reply("I cannot tell: nothing worn there was detected.", (), "cannot")
+    asked = [t for t in query.subject if not seeing.is_person(t) and t.phrase not in _CLOTHES]
     if asked:
         return seeing.presence(replace(query, subject=tuple(asked)), watched, vocabulary)
     clothes = tuple(vocabulary.find(stems("clothes")))
-    if not clothes or seeing.find(replace(query, subject=clothes), watched) is None:
-        return Reply("I cannot tell: few clothes are among what I detect, and none was found.", (), "cannot")
-    return seeing.which(replace(query, subject=clothes), watched)
+    if seeing.find(replace(query, subject=clothes), watched) is not None:
+        return seeing.which(replace(query, subject=clothes), watched)
+    likely = weighing.of_kind(watched, clothes)
+    return likely or Reply(
+        "I cannot tell: few clothes are among what I detect, and none was found.", (), "cannot"
+    )

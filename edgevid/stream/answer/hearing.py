@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from edgevid.core.nouns import Evidence, Kind
 from edgevid.memory.memory import Row
 from edgevid.perception.speech import UNRECOGNISED
-from edgevid.stream.answer import lookup, phrasing, seeing, speech
+from edgevid.stream.answer import lookup, phrasing, seeing, speech, writing
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.vocabulary import Vocabulary
 from edgevid.stream.answer.watched import Watched
+from edgevid.stream.timeline import is_fuller
 
 _WITH = re.compile(r"\b(?:ends?|starts?|begins?) with (?:the word )?\w+$")
 _AT_TIMES = re.compile(r"\b(?:ever|at (?:some|any) (?:point|time)|pauses?|moments?|sometimes)\b")
@@ -69,7 +70,9 @@ def written(query: Query, watched: Watched) -> Reply:
     """What is written, whether, or when PHRASE is on screen?"""
     if not watched.watched_for("text"):
         return Reply("I did not watch for text.", (), "written")
-    rows = watched.of("text")
+    rows = _fullest(watched.of("text"))
+    if writing.asks_for_number(query.text):
+        rows = _with_digits([*rows, *watched.faint_text]) or rows
     if not rows and (weak := lookup.read_alike(watched.faint_text)):
         spans = lookup.join(weak)
         best = max(weak, key=lambda row: row.observation.score).observation.label
@@ -87,6 +90,23 @@ def written(query: Query, watched: Watched) -> Reply:
         total = phrasing.seconds(sum(e.span.end_ns - e.span.start_ns for e in spans))
         return Reply(f"Text is on screen for {total}: {phrasing.intervals(spans)}.", spans, "written")
     return _quote(query, rows, "written")
+
+
+def _fullest(rows: Sequence[Row]) -> list[Row]:
+    """Lines of text but those that another one, read close in time, holds with more letters."""
+    return [
+        row
+        for row in rows
+        if not any(
+            is_fuller(other.observation.label, row.observation.label) and len(lookup.join((row, other))) == 1
+            for other in rows
+        )
+    ]
+
+
+def _with_digits(rows: Sequence[Row]) -> list[Row]:
+    found = [row for row in rows if any(map(str.isdecimal, row.observation.label))]
+    return sorted(found, key=lambda row: row.observation.span.start_ns)
 
 
 def heard(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:

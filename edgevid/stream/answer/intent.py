@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from edgevid.stream.answer import patterns, phrases
+from edgevid.stream.answer import patterns, phrases, writing
+from edgevid.stream.answer.alternatives import alternatives
 from edgevid.stream.answer.normal import asked, stems
 from edgevid.stream.answer.quantity import Compare, quantity
 from edgevid.stream.answer.vocabulary import Term, Vocabulary
@@ -29,6 +30,7 @@ Intent = Literal[
     "which",  # list what is there
     "nobody",  # whether or when no person is there
     "compare",  # which of two comes first
+    "either",  # which of two it is
     "said_order",  # is one thing said before another
     "where",  # which part of the picture
     "presence",
@@ -122,7 +124,7 @@ _SAYS_OR_CUTS = re.compile(rf"{patterns.SAID.pattern}|{patterns.CUTS.pattern}|\b
 def _classify(text: str, question: str, base: Query) -> Query:
     phrase = phrases.quoted(question)
     bare = _without_names(patterns.QUOTED.sub(" ", text), base.subject)
-    if patterns.GESTURES.search(text):
+    if patterns.GESTURES.search(text) and not patterns.HOLDS.search(text):
         return replace(base, intent="cannot", attribute="gestures")
     side = patterns.SIDE.search(text)
     if side and (phrase or _SAYS_OR_CUTS.search(text)) and patterns.WHICH.search(text):
@@ -136,6 +138,11 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(base, intent="worn")
     if patterns.SHOWS_WORDS.search(text):
         return replace(base, intent="written", phrase=phrase)
+    if writing.asks_for_writing(text):
+        asks_what = re.match(r"(?:what|which)\b", text)
+        return replace(
+            base, intent="written", phrase=phrase or (None if asks_what else phrases.spoken_phrase(text))
+        )
     if re.search(r"^(?!is there).*\b(gender|male|female|(boy|man) or (a )?(girl|woman)|how old)\b", text):
         return replace(base, intent="cannot", attribute="age or gender")
     if patterns.WRITTEN_WORD.search(text):
@@ -162,6 +169,8 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(base, intent="length")
     if patterns.COMPARE.search(text) and len(base.subject) > 1:
         return replace(base, intent="compare")
+    if chosen := alternatives(text, base.words, base.subject):
+        return replace(base, intent="either", subject=chosen)
     if patterns.HEARD.search(text) or _only_heard(base):
         return replace(base, intent="heard")
     if patterns.NOBODY.search(text):

@@ -52,7 +52,7 @@ class Match:
 def find(rows: Sequence[Row], term: Term, kinds: Iterable[Kind]) -> Match | None:
     """Rows of the first of ``kinds`` that hold ``term``; None when no channel saw or heard it."""
     for kind in kinds:
-        hits = tuple(row for row in rows if _holds(row, term, (kind,)))
+        hits = tuple(row for row in rows if holds(row, term, (kind,)))
         if hits:
             return Match(hits, commonest(hits), _is_exact(term, commonest(hits)))
     return None
@@ -71,7 +71,7 @@ def seen_or_heard(watched: Watched, term: Term) -> Match | None:
 def seen(watched: Watched, term: Term) -> Match | None:
     """Objects and frame classes that hold ``term``, with faint rows where they touch these; else faint rows
     alone, where they are to be believed."""
-    hits = [row for row in watched.rows if _holds(row, term, _VISUAL)]
+    hits = [row for row in watched.rows if holds(row, term, _VISUAL)]
     weak = [row for row in watched.faint if row.observation.label in term.labels.get("object", ())]
     if hits:
         sure = {row.observation.label for row in hits}
@@ -101,7 +101,8 @@ def _believed(weak: Sequence[Row], least_ns: int) -> tuple[Row, ...]:
     return tuple(row for row in steady if row.id in kept)
 
 
-def _holds(row: Row, term: Term, kinds: tuple[Kind, ...]) -> bool:
+def holds(row: Row, term: Term, kinds: tuple[Kind, ...] = _VISUAL) -> bool:
+    """Whether a row of one of ``kinds`` counts as ``term``."""
     o = row.observation
     if o.kind not in kinds or o.label not in term.labels.get(o.kind, ()):
         return False

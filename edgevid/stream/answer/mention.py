@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgevid.core.nouns import Evidence
@@ -11,6 +12,7 @@ from edgevid.stream.answer import lookup, patterns, phrasing
 from edgevid.stream.answer.normal import stems
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.similarity import embedder
+from edgevid.stream.answer.vocabulary import Term
 from edgevid.stream.answer.watched import Watched
 
 if TYPE_CHECKING:
@@ -45,6 +47,18 @@ def mentioned(words: tuple[str, ...], watched: Watched) -> Reply | None:
     evidence = tuple(Evidence(row.observation.span, (row.id,)) for row in rows)
     quotes = [_quote(row, e) for row, e in zip(rows, evidence, strict=True)]
     return Reply(f"In words: {phrasing.conjunction(quotes)}.", evidence, "mentioned")
+
+
+def spelled(subject: Sequence[Term], watched: Watched) -> Reply | None:
+    """Lines of screen text that spell one of the subjects: a sign that says "TAXI" speaks for a taxi."""
+    for term in subject:
+        name = term.phrase.split()
+        rows = [row for row in watched.of("text") if name == stems(row.observation.label)][:_QUOTED]
+        if rows:
+            evidence = tuple(Evidence(row.observation.span, (row.id,)) for row in rows)
+            quotes = [_quote(row, e) for row, e in zip(rows, evidence, strict=True)]
+            return Reply(f"In words: {phrasing.conjunction(quotes)}.", evidence, "spelled")
+    return None
 
 
 def nearest_said(question: str, watched: Watched, store: ModelStore) -> Reply | None:

@@ -31,6 +31,7 @@ GESTURES = _any(
     "which_sign_is what_sign_is sign_does signed sign_language signing gesture* his_hands her_hands "
     "their_hands"
 )
+HOLDS = _any("hold* held carry* carries carried")
 WRITTEN = _any(
     "written write* text* caption* title* subtitle* read reads sign signs letters? inscription labell?e?d?",
     "printed logo* intertitle* credits? words?_on banner poster plate",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgevid.core.nouns import NS_PER_S, Evidence
+from edgevid.stream.answer import kinds
 
 _BARE = frozenset(
     "someone somebody anyone anybody everyone everybody music speech rain water wind traffic applause "
@@ -61,6 +62,6 @@ def plural(label: str, count: int) -> str:
 
 def article(label: str) -> str:
     """``a dog``, ``an apple``; what cannot be counted, and pronouns, stay bare."""
-    if label.lower() in _BARE:
+    if label.lower() in _BARE or label in kinds.MEANINGS:
         return label
     return f"{'an' if label[:1].lower() in 'aeiou' else 'a'} {label}"

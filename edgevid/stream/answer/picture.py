@@ -10,7 +10,9 @@ from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.watched import Watched
 
-_VISUAL = frozenset("worn which nobody where presence how_many how_long when written cuts summary".split())
+_VISUAL = frozenset(
+    "worn which either nobody where presence how_many how_long when written cuts summary".split()
+)
 _OF_A_PICTURE = re.compile(
     r"\b(?:see|seen|look\w*|watch|visible|visual\w*|show\w*|appear\w*|picture\w*|image\w*|screen|frame|scene|camera"
     r"|wear\w*|dressed|written|text|caption|title)\b"

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from edgevid.core.nouns import NS_PER_S, Evidence, Kind
 from edgevid.memory.memory import Row
-from edgevid.stream.answer import lookup, patterns, phrasing, scenes
+from edgevid.stream.answer import lookup, patterns, phrasing, scenes, weighing
 from edgevid.stream.answer.intent import Order, Query
 from edgevid.stream.answer.lookup import Match
+from edgevid.stream.answer.normal import stems
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.answer.watched import Watched
@@ -23,6 +24,8 @@ _SEX_OR_AGE = frozenset(
 )
 _SPECIES = re.compile(r"\b(?:species|breed|exactly|(?:what|which) (?:kind|type|sort|race)s? of)\b")
 _PLACE = frozenset("on in at under behind near beside by against inside onto below above from".split())
+_BESIDES = re.compile(r"\b(?:besides|apart from|aside from|other than|except(?: for)?|in addition to)\b")
+_CARRIES = re.compile(r"\b(?:hold|holds|holding|held|carry|carries|carrying|carried)\b")
 _DOES = re.compile(
     r"\b(riding|rides?|holding|holds?|carrying|carries|using|uses?|doing|driving|drives?|hands?|got)\b"
 )
@@ -193,9 +196,14 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     kinds: tuple[Kind, ...] = ("sound",) if heard else ("object", "class")
     rows = watched.of(*kinds)
     asked = _without_places(query, keep_one=False) if not heard else query.subject
+    if excluded := _excluded(query):
+        rows = [row for row in rows if not any(lookup.holds(row, term) for term in excluded)]
+        asked = tuple(term for term in asked if term not in excluded)
     if asked and all(is_person(term) for term in asked) and _DOES.search(query.text):
-        rows = [row for row in rows if row.observation.label != "person"] or rows  # what he rides is not he
-        asked = ()
+        others = [row for row in rows if row.observation.label != "person"]  # what he rides is not he
+        if not others and _CARRIES.search(query.text) and (carried := weighing.to_carry(watched)) is not None:
+            return carried
+        rows, asked = others or rows, ()
     if query.text.startswith("who "):
         rows = [row for row in rows if row.observation.label == "person"] or rows
     query = replace(query, subject=tuple(asked))
@@ -204,6 +212,8 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     if heard:
         labels = {label for term in query.subject for label in term.labels.get("sound", ())}
         asked_for = [row for row in rows if row.observation.label in labels]
+    if not (asked_for or heard) and (likely := weighing.of_kind(watched, query.subject)) is not None:
+        return likely
     if not asked_for and query.subject and (_is_group(query.subject[0]) or not rows):
         return absent(query.subject[0], watched)
     if _SPECIES.search(query.text):
@@ -223,6 +233,13 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
         f"{_short(name)} ({phrasing.interval(e)})" for (name, _), e in zip(found, first_spans, strict=False)
     ]
     return Reply(f"{capital(phrasing.conjunction(parts))}.", tuple(first_spans), "which")
+
+
+def either(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
+    """Is it A or B?"""
+    only_heard = all(set(term.labels) == {"sound"} for term in query.subject)
+    heard = only_heard or bool(patterns.HEARD.search(query.text))
+    return weighing.choose(watched, query.subject, heard=heard) or presence(query, watched, vocabulary)
 
 
 def absent(term: Term, watched: Watched) -> Reply:
@@ -263,6 +280,13 @@ def _without_places(query: Query, *, keep_one: bool = True) -> tuple[Term, ...]:
     words = query.words
     kept = tuple(t for t in query.subject if not (_PLACE & set(words[max(0, t.position - 2) : t.position])))
     return kept or (query.subject[:1] if keep_one else ())
+
+
+def _excluded(query: Query) -> tuple[Term, ...]:
+    """The subjects after "besides": what else is there?"""
+    match = _BESIDES.search(query.text)
+    first = len(stems(query.text[: match.end()])) if match else len(query.words)
+    return tuple(term for term in query.subject if term.position >= first)
 
 
 def is_person(term: Term) -> bool:

@@ -175,48 +175,6 @@ CLASS_RANGES: dict[str, tuple[tuple[int, int], ...]] = {
     "panda": ((387, 388),),
 }
 
-# ImageNet labels by their English name, below a common word.
-CLASS_GROUPS: dict[str, tuple[str, ...]] = {
-    "car": ("ambulance", "beach wagon", "cab", "convertible", "jeep", "limousine", "minivan", "model t")
-    + ("racer", "sports car", "police van"),
-    "truck": ("fire engine", "garbage truck", "moving van", "pickup", "tow truck", "trailer truck"),
-    "boat": (
-        "canoe",
-        "catamaran",
-        "fireboat",
-        "gondola",
-        "lifeboat",
-        "liner",
-        "speedboat",
-        "trimaran",
-        "yawl",
-    ),
-    "bicycle": ("bicycle-built-for-two", "mountain bike", "tricycle", "unicycle"),
-    "train": ("bullet train", "electric locomotive", "freight car", "passenger car", "steam locomotive"),
-    "airplane": ("airliner", "warplane"),
-    "instrument": ("accordion", "acoustic guitar", "banjo", "cello", "drum", "electric guitar", "flute")
-    + ("french horn", "grand piano", "harmonica", "harp", "oboe", "organ", "sax", "trombone", "violin"),
-    "building": (
-        "barn",
-        "castle",
-        "church",
-        "greenhouse",
-        "library",
-        "monastery",
-        "mosque",
-        "palace",
-        "stupa",
-    ),
-    "mountain": ("alp", "volcano", "valley", "cliff"),
-    "beach": ("seashore", "sandbar"),
-    "clothes": ("abaya", "apron", "bow tie", "cardigan", "cloak", "fur coat", "gown", "jean", "jersey")
-    + ("kimono", "lab coat", "miniskirt", "suit", "sweatshirt", "trench coat"),
-    "clothing": ("suit", "cardigan", "jersey", "sweatshirt", "trench coat", "gown", "lab coat", "windsor tie")
-    + ("bow tie", "kimono", "miniskirt", "apron", "jean", "fur coat"),
-    "hat": ("bonnet", "cowboy hat", "sombrero", "crash helmet", "bearskin", "mortarboard"),
-    "street": ("traffic light", "street sign", "parking meter"),
-}
-
 # AudioSet labels (lower case) below a common word.
 SOUND_GROUPS: dict[str, tuple[str, ...]] = {
     "music": ("music", "musical instrument", "song", "singing", "guitar", "piano", "drum", "orchestra")

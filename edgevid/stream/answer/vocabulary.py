@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from edgevid.core.nouns import Kind
-from edgevid.stream.answer import terms
+from edgevid.stream.answer import kinds, terms
 from edgevid.stream.answer.normal import root, stems
 
 _TYPED = 5  # letters from which a typing slip is mended
@@ -80,22 +80,36 @@ class Vocabulary:
                 self._add(word, "object", label)
         for word in terms.PERSON_WORDS:
             self._add(word, "object", "person", exact=word in ("person", "human", "someone", "somebody"))
-        for word, labels in terms.OBJECT_GROUPS.items():
-            for label in labels:
-                self._add(word, "object", label)
+        for groups in (terms.OBJECT_GROUPS, kinds.OBJECT_KINDS):
+            for word, labels in groups.items():
+                for label in labels:
+                    self._add(word, "object", label)
         for word, ranges in terms.CLASS_RANGES.items():
             for first, last in ranges:
                 for label in classes[first : last + 1]:
                     self._add(word, "class", label)
         first_names = {label.split(",")[0].strip().lower(): label for label in classes}
-        for word, names in terms.CLASS_GROUPS.items():
+        for word, names in kinds.CLASS_KINDS.items():
             for name in names:
                 if name in first_names:
                     self._add(word, "class", first_names[name])
+        self._add_signs(objects, first_names)
         for word, names in terms.SOUND_GROUPS.items():
             for name in names:
                 if name in sounds:
                     self._add(word, "sound", sounds[name])
+
+    def _add_signs(self, objects: set[str], first_names: dict[str, str]) -> None:
+        """A sport is there where what belongs to it is."""
+        for of_kind, meanings in kinds.SIGNS.items():
+            for meaning, (things, classes) in meanings.items():
+                also = [word for word, means in kinds.SIGN_WORDS.items() if means == meaning]
+                for word in (meaning, *also, *of_kind):
+                    for label in objects.intersection(things.split("|")):
+                        self._add(word, "object", label, exact=False)
+                    for name in classes.split("|"):
+                        if name in first_names:
+                            self._add(word, "class", first_names[name], exact=False)
 
     def _add(self, name: str, kind: Kind, label: str, *, exact: bool = True) -> None:
         key = " ".join(stems(name))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from edgevid.core.nouns import KINDS, Kind, TimeSpan
 from edgevid.memory.memory import Memory, Row, VideoRow
+from edgevid.perception.classes import PACK as CLASS_PACK
 from edgevid.perception.text import PACK as TEXT_PACK
 
 
@@ -16,32 +17,34 @@ class Watched:
 
     Attributes:
         faint: things weakly seen.
+        faint_classes: frame classes too unlikely to be reported.
         faint_text: lines weakly read.
     """
 
     video: VideoRow
     rows: tuple[Row, ...]
     faint: tuple[Row, ...] = ()
+    faint_classes: tuple[Row, ...] = ()
     faint_text: tuple[Row, ...] = ()
 
     @classmethod
     def read(cls, memory: Memory, video_id: int) -> Watched:
         """All rows of the video."""
         video = memory.video(video_id)
-        rows = [_clamped(r, video.duration_ns) for r in memory.rows(video_id, kinds=(*KINDS, "faint"))]
-        faint = [row for row in rows if row.observation.kind == "faint"]
-        return cls(
-            video,
-            tuple(row for row in rows if row.observation.kind != "faint"),
-            tuple(row for row in faint if row.observation.model_id != TEXT_PACK),
-            tuple(row for row in faint if row.observation.model_id == TEXT_PACK),
-        )
+        rows: list[Row] = []
+        things: list[Row] = []
+        faint: dict[str, list[Row]] = {CLASS_PACK: [], TEXT_PACK: []}
+        for row in memory.rows(video_id, kinds=(*KINDS, "faint")):
+            o = row.observation
+            kept = rows if o.kind != "faint" else faint.get(o.model_id, things)
+            kept.append(_clamped(row, video.duration_ns))
+        return cls(video, *map(tuple, (rows, things, faint[CLASS_PACK], faint[TEXT_PACK])))
 
     def within(self, window: TimeSpan) -> Watched:
         """The rows that overlap ``window``."""
         kept = [
             tuple(row for row in rows if _overlap(row.observation.span, window))
-            for rows in (self.rows, self.faint, self.faint_text)
+            for rows in (self.rows, self.faint, self.faint_classes, self.faint_text)
         ]
         return Watched(self.video, *kept)
 
