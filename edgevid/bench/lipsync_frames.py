@@ -24,6 +24,7 @@ BILABIALS = frozenset("pbm")
 SHUT, OPEN = 0.03, 0.08  # opening in widths of the mouth
 _SILENT_NS = 80_000_000
 _STILL = 0.01  # change of the opening between two frames below which a mouth stands still
+_STEADY = 1e-6  # deviation below which openings are all alike
 _NEXT_NS = 70_000_000  # frames further apart than this are no neighbours
 _CHANGED = 2  # levels a pixel differs by where something was drawn
 _CORNERS = LIPS.index(61), LIPS.index(291)
@@ -149,7 +150,7 @@ def measured(film: Film) -> Measured:
     own_lips = np.stack([look.own_lips for look in film.looks])
     drawn_lips = np.stack([look.drawn_lips for look in film.looks])
     own, drawn = (measure(lips, film.speaker)[:, 0] for lips in (own_lips, drawn_lips))
-    moves = asked.std() > 0 and drawn.std() > 0
+    moves = asked.std() > _STEADY and drawn.std() > _STEADY
     closed, open_in_silence = _shut(film, drawn), _silent(film, drawn) > OPEN
     return Measured(
         gain=float(np.polyfit(asked, drawn, 1)[0]) if moves else None,
@@ -187,7 +188,9 @@ def _silent(film: Film, drawn: Floats) -> Floats:
 
 
 def _corners(own_lips: Floats, own: Floats, drawn_lips: Floats, drawn: Floats) -> float:
-    slope, base = np.polyfit(own, _droop(own_lips), 1) if own.std() > 0 else (0.0, _droop(own_lips).mean())
+    slope, base = (
+        np.polyfit(own, _droop(own_lips), 1) if own.std() > _STEADY else (0.0, _droop(own_lips).mean())
+    )
     return float(np.median(_droop(drawn_lips) - (base + slope * drawn)))
 
 

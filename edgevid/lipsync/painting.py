@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from edgevid.core.nouns import NS_PER_S, Frame
 from edgevid.lipsync.flow import DubbedFrame, DubbedSound, Seen, Talk
 from edgevid.lipsync.hearing import Generation
+from edgevid.lipsync.mark import marked
 from edgevid.lipsync.nouns import Floats
 from edgevid.lipsync.visemes import at
 
@@ -56,13 +58,19 @@ class Painter:
     While the source speaks its own mouth must not be seen: it is drawn as the dub moves it, else closed.
     Other frames pass. The compositor learns from the source's pictures, all of them.
 
+    Args:
+        missing: why there is no compositor.
+        mark: write on every frame, drawn or not, that it was dubbed (``mark.py``).
+
     Attributes:
         frames, drawn: counts; ``untouched``: why frames were not drawn that should have been.
     """
 
-    def __init__(self, compositor: Compositor | None, *, generation: Generation, missing: str = "") -> None:
+    def __init__(
+        self, compositor: Compositor | None, *, generation: Generation, missing: str = "", mark: bool = False
+    ) -> None:
         self._compositor, self._generation = compositor, generation
-        self._missing = missing
+        self._missing, self._mark = missing, mark
         self._talks: list[Talk] = []
         self._speaking_until_ns = 0
         self.frames = self.drawn = 0
@@ -70,7 +78,8 @@ class Painter:
 
     def __call__(self, item: Seen | DubbedSound) -> Iterator[DubbedFrame | DubbedSound]:
         if isinstance(item, Seen):
-            yield self._paint(item)
+            painted = self._paint(item)
+            yield self._marked(painted) if self._mark else painted
             return
         self._talks.extend(item.talks)
         if item.speaking:
@@ -100,6 +109,9 @@ class Painter:
                 return DubbedFrame(frame, True)
         self.untouched[reason] += 1
         return DubbedFrame(seen.frame, False, reason)
+
+    def _marked(self, painted: DubbedFrame) -> DubbedFrame:
+        return replace(painted, frame=replace(painted.frame, image=marked(painted.frame.image)))
 
     def _params(self, pts_ns: int) -> Floats | None:
         """The mouth at ``pts_ns``; None when the speaker's own is to be seen."""

@@ -96,6 +96,19 @@ def test_untouched_frames_have_a_reason() -> None:
     assert _paint(bare, 0.1, _face()).reason == "a part is missing"
 
 
+@pytest.mark.parametrize("side", [8, 90, 400])
+def test_the_mark_is_on_every_frame_of_a_marked_dub(side: int) -> None:
+    painter = Painter(None, generation=Generation(), mark=True)
+    plain = np.full((side, 2 * side, 3), 90, np.uint8)
+    (given,) = painter(Seen(Frame(plain, 0, 0), ()))
+    assert isinstance(given, DubbedFrame) and not given.drawn
+    changed = (given.frame.image != plain).any(axis=2)
+    assert (plain == 90).all() and changed.any()
+    if side >= 90:
+        assert not changed[: side // 2].any() and not changed[:, :side].any()  # the lower right quarter
+        assert (given.frame.image == 255).any() and changed.mean() < 0.15
+
+
 def test_after_barge_in_the_next_frame_is_fresh() -> None:
     generation, recorder = Generation(), _Recorder()
     painter = Painter(recorder, generation=generation)
