@@ -16,12 +16,13 @@ import numpy.typing as npt
 import torch
 
 from edgevid.train.tiny_vlm.network import TinyVLM
-from edgevid.train.tiny_vlm.text import START, build_tokenizer
+from edgevid.train.tiny_vlm.questions import second_name
+from edgevid.train.tiny_vlm.text import SECONDS, START, build_tokenizer
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
 
-_CONTROL, _NORMAL = 3, 1  # token types of GGUF
+_NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4  # token types of GGUF
 _TENSORS = {
     "attn_norm": "attn_norm",
     "wq": "attn_q",
@@ -42,7 +43,7 @@ def export(model: TinyVLM, folder: Path) -> None:
     writer = GGUFWriter(folder / "tiny_vlm.gguf", "llama")
     _write_config(writer, model)
     _write_tokenizer(writer)
-    writer.add_tensor("token_embd.weight", _half(model.embed.weight))
+    writer.add_tensor("token_embd.weight", _half(model.vocabulary()))
     writer.add_tensor("output_norm.weight", _single(model.norm.weight))
     for i, block in enumerate(model.blocks):
         for ours, theirs in _TENSORS.items():
@@ -78,8 +79,9 @@ def _write_tokenizer(writer: GGUFWriter) -> None:
     start = described["vocab"][START]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
-    writer.add_token_list(words)
-    writer.add_token_types([_CONTROL if i == start else _NORMAL for i in range(len(words))])
+    writer.add_token_list(words + [second_name(t) for t in range(SECONDS)])
+    kinds = [_CONTROL if i == start else _NORMAL for i in range(len(words))]
+    writer.add_token_types(kinds + [_USER_DEFINED] * SECONDS)
     writer.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in described["merges"]])
     writer.add_bos_token_id(start)
     writer.add_eos_token_id(start)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgevid.train.tiny_vlm.text import VOCAB_SIZE
+from edgevid.train.tiny_vlm.text import WORDS
 from edgevid.train.tiny_vlm.vision import PIXELS, ROWS, Vision
-from edgevid.train.tiny_vlm.world import GLANCED
+from edgevid.train.tiny_vlm.world import COLOURS, GLANCED, STAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class Shape:
     hidden: int = 192
     layers: int = 4
     heads: int = 6
-    kv_heads: int = 2
+    kv_heads: int = 3
     head_dim: int = 32
     inner: int = 512
     context: int = 8192
-    rope_base: float = 500_000.0
+    rope_base: float = 1e8  # half of a key hardly turns in 8,000 rows: content
     eps: float = 1e-5
 
 
@@ -60,35 +60,50 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is not looked into
 
 
 class TinyVLM(nn.Module):  # type: ignore[misc]
-    """``forward(tokens, pixels, digits)`` -> logits of the text that follows the frames."""
+    """Frames, then text. A second looks the same in a frame's rows, in a question and in the head."""
 
     def __init__(self, shape: Shape | None = None) -> None:
         super().__init__()
         self.shape = shape or Shape()
         hidden = self.shape.hidden
-        self.embed = nn.Embedding(VOCAB_SIZE, hidden)
+        self.embed = nn.Embedding(WORDS, hidden)
         self.see_in = nn.Linear(PIXELS, 2 * hidden)
         self.see_out = nn.Linear(2 * hidden, hidden, bias=False)
         self.place = nn.Parameter(torch.randn(ROWS, hidden) * 0.05)
-        self.digits = nn.Parameter(torch.randn(3, 10, hidden) * 0.05)
+        self.digits = nn.Parameter(torch.randn(3, 10, hidden) * 0.1)
         self.blocks = nn.ModuleList(Block(self.shape) for _ in range(self.shape.layers))
         self.norm = nn.RMSNorm(hidden, eps=self.shape.eps)
         freq = self.shape.rope_base ** (-torch.arange(0, self.shape.head_dim, 2) / self.shape.head_dim)
         self.register_buffer("freq", freq, persistent=False)
         nn.init.normal_(self.embed.weight, std=0.05)
 
-    def see(self, pixels: Tensor, seconds: Tensor) -> Tensor:
-        """[batch, F * ROWS, hidden] of ``pixels`` [batch, F, CELLS, PIXELS], ``seconds`` [batch, F]."""
-        seen = self.see_out(F.gelu(self.see_in(pixels), approximate="tanh"))
-        rows = torch.cat([seen, seen.mean(dim=2, keepdim=True)], dim=2) + self.place
-        powers = (seconds // 100, seconds // 10 % 10, seconds % 10)
-        time = sum(self.digits[i][power] for i, power in enumerate(powers))
-        return (rows + time[:, :, None]).flatten(1, 2)
+    def cells(self, pixels: Tensor) -> Tensor:
+        """[batch, F, CELLS, hidden] of ``pixels`` [batch, F, CELLS, PIXELS]: what is there, nothing else."""
+        out: Tensor = self.see_out(F.gelu(self.see_in(pixels), approximate="tanh"))
+        return out
 
-    def forward(self, start: Tensor, pixels: Tensor, seconds: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [batch, n, vocab] of ``text`` [batch, n] after the start token and the frames, and the whole
-        frames' rows [batch, F, hidden] half way up, for ``Glance``."""
-        rows = torch.cat([self.embed(start), self.see(pixels, seconds), self.embed(text)], dim=1)
+    def rows(self, cells: Tensor, seconds: Tensor) -> Tensor:
+        """[batch, F * ROWS, hidden] of ``cells`` and ``seconds`` [batch, F]."""
+        rows = torch.cat([cells, cells.mean(dim=2, keepdim=True)], dim=2) + self.place
+        return (rows + self.seconds()[seconds][:, :, None]).flatten(1, 2)
+
+    def seconds(self) -> Tensor:
+        """[SECONDS, hidden]: a vector for each second, the sum of its digits'."""
+        hundreds, tens, ones = self.digits
+        return (hundreds[:, None, None] + tens[None, :, None] + ones).flatten(0, 2)
+
+    def vocabulary(self) -> Tensor:
+        """[VOCAB_SIZE, hidden]: of words, then of seconds; embedding and head."""
+        return torch.cat([self.embed.weight, self.seconds()])
+
+    def forward(
+        self, start: Tensor, pixels: Tensor, seconds: Tensor, text: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits [batch, n, vocab] of ``text`` [batch, n] after the start token and the frames; the whole
+        frames' rows [batch, F, hidden] half way up, for ``Glance``; the cells, for ``CellGlance``."""
+        vocabulary = self.vocabulary()
+        cells = self.cells(pixels)
+        rows = torch.cat([vocabulary[start], self.rows(cells, seconds), vocabulary[text]], dim=1)
         angles = torch.arange(rows.shape[1])[:, None] * self.freq
         cos, sin = angles.cos(), angles.sin()
         half_way = rows
@@ -96,7 +111,7 @@ class TinyVLM(nn.Module):  # type: ignore[misc]
             rows = block(rows, cos, sin)
             if i == len(self.blocks) // 2 - 1:
                 half_way = rows[:, ROWS : ROWS * (pixels.shape[1] + 1) : ROWS]
-        return F.linear(self.norm(rows[:, -text.shape[1] :]), self.embed.weight), half_way
+        return F.linear(self.norm(rows[:, -text.shape[1] :]), vocabulary), half_way, cells
 
     def vision(self) -> Vision:
         """The encoder's weights for numpy."""
@@ -126,6 +141,25 @@ class Glance(nn.Module):  # type: ignore[misc]
             for i, head in enumerate(self.heads)
         ]
         return torch.stack(losses).mean()
+
+
+class CellGlance(nn.Module):  # type: ignore[misc]
+    """Training only: what a cell holds must show in its features, before any attention.
+
+    With it streams of 8 s are learnt in minutes; without it squares and circles stay mixed up for an hour.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(shape.hidden, eps=shape.eps)
+        self.thing = nn.Linear(shape.hidden, STAR + 2)
+        self.colour = nn.Linear(shape.hidden, len(COLOURS) + 1)
+
+    def forward(self, cells: Tensor, truth: Tensor) -> Tensor:
+        """Sum of both cross entropies; ``cells`` [batch, F, CELLS, hidden], ``truth`` [..., 2]."""
+        seen = self.norm(cells).flatten(0, 2)
+        thing = F.cross_entropy(self.thing(seen), truth[..., 0].flatten())
+        return thing + F.cross_entropy(self.colour(seen), truth[..., 1].flatten())
 
 
 def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -36,8 +36,13 @@ def ask(rng: np.random.Generator, stream: Stream, family: Family | None = None) 
     return _ASKERS[family](rng, stream)
 
 
+def second_name(second: int) -> str:
+    """The word for a second, one token of its own (a time token, as Vid2Seq's, arXiv 2302.14115)."""
+    return f"<{second:03d}>"
+
+
 def _second(stream: Stream, t: int) -> str:
-    return f"{stream.start_s + t:03d}"
+    return second_name(stream.start_s + t)
 
 
 def _scene(index: int) -> str:

@@ -1,25 +1,34 @@
-"""The model's words: a byte-level BPE small enough to read, trained on the questions themselves."""
+"""The model's words: a byte-level BPE trained on the questions, and a token per second."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgevid.train.tiny_vlm.questions import ask
+from edgevid.train.tiny_vlm.questions import ask, second_name
+from edgevid.train.tiny_vlm.vision import MAX_SECOND
 from edgevid.train.tiny_vlm.world import draw_stream
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-VOCAB_SIZE = 384
+WORDS = 384
+SECONDS = MAX_SECOND + 1
+VOCAB_SIZE = WORDS + SECONDS
 START = "<s>"
 """Opens every stream; the attention sink."""
 
+_SECOND = re.compile(r"<\d{3}>")
+
 
 def build_tokenizer() -> Tokenizer:
-    """The same tokenizer every time: digits stand alone, every word of the questions is one token."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    """The same tokenizer every time: every word of the questions is one token, and so is every second.
+
+    Ids below WORDS are the BPE's; second t is WORDS + t.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -27,7 +36,7 @@ def build_tokenizer() -> Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB_SIZE,
+        vocab_size=WORDS,
         special_tokens=[START],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -35,5 +44,7 @@ def build_tokenizer() -> Tokenizer:
     rng = np.random.default_rng(0)
     streams = [draw_stream(rng, 200) for _ in range(40)]
     asked = [ask(rng, stream) for stream in streams for _ in range(50)]
-    tokenizer.train_from_iterator([q.prompt + q.answer for q in asked if q is not None], trainer)
+    words = [_SECOND.sub("", q.prompt + q.answer) for q in asked if q is not None]
+    tokenizer.train_from_iterator(words, trainer)
+    tokenizer.add_tokens([AddedToken(second_name(t), normalized=False) for t in range(SECONDS)])
     return tokenizer

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgevid.train.tiny_vlm.network import Glance, TinyVLM
+from edgevid.train.tiny_vlm.network import CellGlance, Glance, TinyVLM
 from edgevid.train.tiny_vlm.questions import FAMILIES, ask
 from edgevid.train.tiny_vlm.text import START, build_tokenizer
 from edgevid.train.tiny_vlm.vision import MAX_SECOND, pixels
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _IGNORE = -100
-_GLANCE_WEIGHT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +44,11 @@ class Stage:
 
 
 CURRICULUM = (
-    Stage(seconds=8, batch=24, questions=8, steps=3000, enough=0.9),
-    Stage(seconds=24, batch=16, questions=8, steps=4000, enough=0.93),
-    Stage(seconds=64, batch=8, questions=16, steps=5000, enough=0.95),
-    Stage(seconds=200, batch=2, questions=40, steps=2500, enough=0.97),
-    Stage(seconds=790, batch=1, questions=60, steps=400),
+    Stage(seconds=8, batch=16, questions=16, steps=3000, enough=0.9),
+    Stage(seconds=24, batch=8, questions=24, steps=4000, enough=0.93),
+    Stage(seconds=64, batch=6, questions=40, steps=5000, enough=0.95),
+    Stage(seconds=200, batch=2, questions=80, steps=2500, enough=0.97),
+    Stage(seconds=790, batch=1, questions=100, steps=400),
 )
 
 
@@ -60,16 +59,18 @@ class Batch:
     text: Tensor
     targets: Tensor
     facts: Tensor
+    things: Tensor
 
 
 def make_batch(rng: np.random.Generator, tokenizer: Tokenizer, stage: Stage) -> Batch:
     """Random streams with their questions; targets are _IGNORE but for the answers."""
-    seen, seconds, texts, targets, facts = [], [], [], [], []
+    seen, seconds, texts, targets, facts, things = [], [], [], [], [], []
     for _ in range(stage.batch):
         start_s = int(rng.integers(MAX_SECOND - stage.seconds + 1))
         stream = draw_stream(rng, stage.seconds, start_s=start_s)
         seen.append(pixels(render(stream, rng)))
         facts.append(stream.facts())
+        things.append(stream.things())
         seconds.append(np.arange(start_s, start_s + stage.seconds))
         text: list[int] = []
         target: list[int] = []
@@ -87,7 +88,7 @@ def make_batch(rng: np.random.Generator, tokenizer: Tokenizer, stage: Stage) -> 
     longest = max(map(len, texts))
     pad = [np.pad(t, (0, longest - len(t))) for t in texts]
     pad_targets = [np.pad(t, (0, longest - len(t)), constant_values=_IGNORE) for t in targets]
-    return Batch(*(torch.from_numpy(np.stack(a)) for a in (seen, seconds, pad, pad_targets, facts)))
+    return Batch(*(torch.from_numpy(np.stack(a)) for a in (seen, seconds, pad, pad_targets, facts, things)))
 
 
 class Trainer:
@@ -100,8 +101,9 @@ class Trainer:
         self.start_id = self.tokenizer.token_to_id(START)
         self.model = TinyVLM()
         self.glance = Glance(self.model.shape)
+        self.cells = CellGlance(self.model.shape)
         self.optimizer = torch.optim.AdamW(
-            [*self.model.parameters(), *self.glance.parameters()],
+            [p for module in (self.model, self.glance, self.cells) for p in module.parameters()],
             lr=rate,
             betas=(0.9, 0.98),
             weight_decay=0.01,
@@ -111,12 +113,13 @@ class Trainer:
             saved = torch.load(out / "checkpoint.pt", weights_only=True)
             self.model.load_state_dict(saved["model"])
             self.glance.load_state_dict(saved["glance"])
+            self.cells.load_state_dict(saved["cells"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.stage, self.step, self.total = saved["stage"], saved["step"], saved["total"]
 
     def save(self) -> None:
         part = self.out / "checkpoint.part"
-        held = {"model": self.model, "glance": self.glance, "optimizer": self.optimizer}
+        held = {name: getattr(self, name) for name in ("model", "glance", "cells", "optimizer")}
         state = {name: each.state_dict() for name, each in held.items()}
         torch.save({**state, "stage": self.stage, "step": self.step, "total": self.total}, part)
         part.replace(self.out / "checkpoint.pt")
@@ -153,12 +156,12 @@ class Trainer:
         batch = make_batch(rng, self.tokenizer, stage)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * self._schedule(stage)
-        logits, half_way = self.model(
+        logits, half_way, cells = self.model(
             torch.full((stage.batch, 1), self.start_id), batch.pixels, batch.seconds, batch.text
         )
         loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=_IGNORE)
         self.optimizer.zero_grad(set_to_none=True)
-        (loss + _GLANCE_WEIGHT * self.glance(half_way, batch.facts)).backward()
+        (loss + self.glance(half_way, batch.facts) + self.cells(cells, batch.things)).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         answers = batch.targets != _IGNORE

@@ -75,6 +75,18 @@ class Stream:
         star = np.stack([self.star_colour, self.star_cell], axis=1) + 1
         return np.concatenate([self.scene[:, None], self.colour, self.cell, star], axis=1)
 
+    def things(self) -> Ints:
+        """What is in each cell, [F, CELLS, 2]: 1 + shape (STAR too), 1 + colour; 0, 0 in an empty cell."""
+        things = np.zeros((len(self), CELLS, 2), np.int64)
+        seconds = np.arange(len(self))
+        for shape in range(len(SHAPES)):
+            things[seconds, self.cell[:, shape]] = np.stack(
+                [np.full(len(self), shape + 1), self.colour[:, shape] + 1], axis=1
+            )
+        for t in np.flatnonzero(self.star_colour != NO_STAR):
+            things[t, self.star_cell[t]] = STAR + 1, self.star_colour[t] + 1
+        return things
+
 
 def draw_stream(rng: np.random.Generator, seconds: int, *, start_s: int = 0, stars: int = 8) -> Stream:
     """A random stream of ``seconds`` frames with at most ``stars`` stars."""
