@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from edgevid.core.nouns import Kind
 from edgevid.stream.answer.patterns import FUNCTION_WORDS
 from edgevid.stream.answer.vocabulary import Term
 
@@ -54,7 +55,8 @@ def _joined(words: Sequence[str], subject: Sequence[Term]) -> tuple[tuple[Term, 
 
 
 def _holds(kind: Term, member: Term) -> bool:
-    return all(labels <= kind.labels.get(channel, frozenset()) for channel, labels in member.labels.items())
+    seen: tuple[Kind, ...] = ("object", "class")
+    return all(member.labels.get(c, frozenset()) <= kind.labels.get(c, frozenset()) for c in seen)
 
 
 def _end(term: Term) -> int:

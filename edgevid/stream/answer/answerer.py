@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgevid.core.nouns import Answer
 from edgevid.memory.memory import Memory
-from edgevid.stream.answer import counting, doing, hearing, intent, language, order, scenes, seeing
+from edgevid.stream.answer import counting, doing, hearing, intent, language, order, patterns, scenes, seeing
 from edgevid.stream.answer.closest import closest
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.labels import load_vocabulary
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 # Questions that "at the start" and "at the end" restrict; for others they ask for the first or last thing.
 _IN_PARTS = frozenset({"how_many", "presence", "which", "either", "summary", "where", "heard"})
+
+_MAKERS = frozenset(
+    "brand company firm manufacturer sponsor publisher broadcaster".split()
+)  # named by writing
 
 
 class Answerer:
@@ -97,6 +101,8 @@ class Answerer:
         words = mentioned(query.words, watched) or (
             spelled(query.subject, watched) if reply.via == "absent" else None
         )
+        if words is None and (query.attribute in patterns.MAY_BE_WRITTEN or _MAKERS & {*query.unknown}):
+            words = hearing.on_screen(watched)
         if words is not None:
             text = f"{reply.text} {words.text}" if reply.via == "cannot" else words.text
             return Reply(text, words.evidence, f"{reply.via}+{words.via}")

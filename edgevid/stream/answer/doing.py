@@ -16,7 +16,8 @@ _DOING = re.compile(r"\b(?:doing|up to)\b|\bwhat (?:does|do|did) (?:he|she|they|
 _WORN_ON = re.compile(
     rf"\b(?:on|over|around|in) (?:his|her|their|its|the) ({'|'.join(kinds.WORN_ON)}|feet)\b"
 )
-_CLOTHES = frozenset("clothes clothing outfit garment".split()) | {"piece of clothing", "item of clothing"}
+_ASKS_WHICH = re.compile(r"(?:what|which)\b")
+_CLOTHES = frozenset("clothe clothing outfit garment".split()) | {"piece of clothing", "item of clothing"}
 
 
 def doing(query: Query, watched: Watched) -> Reply | None:
@@ -49,8 +50,9 @@ def worn(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
         worn_there = weighing.of_kind(watched, of_part)
         return worn_there or Reply("I cannot tell: nothing worn there was detected.", (), "cannot")
     asked = [t for t in query.subject if not seeing.is_person(t) and t.phrase not in _CLOTHES]
+    presupposed = weighing.of_kind(watched, asked) if _ASKS_WHICH.match(query.text) else None
     if asked:
-        return seeing.presence(replace(query, subject=tuple(asked)), watched, vocabulary)
+        return presupposed or seeing.presence(replace(query, subject=tuple(asked)), watched, vocabulary)
     clothes = tuple(vocabulary.find(stems("clothes")))
     if seeing.find(replace(query, subject=clothes), watched) is not None:
         return seeing.which(replace(query, subject=clothes), watched)

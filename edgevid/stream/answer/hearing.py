@@ -17,6 +17,7 @@ from edgevid.stream.timeline import is_fuller
 
 _WITH = re.compile(r"\b(?:ends?|starts?|begins?) with (?:the word )?\w+$")
 _AT_TIMES = re.compile(r"\b(?:ever|at (?:some|any) (?:point|time)|pauses?|moments?|sometimes)\b")
+_BY_SOMEONE = re.compile(r"\b(?:he|she|they|someone|somebody|anyone|anybody|people|person|man|woman)\b")
 _QUOTED = 1200  # characters of transcript in one answer
 
 
@@ -25,7 +26,9 @@ def said(query: Query, watched: Watched) -> Reply:
     if query.phrase and not watched.video.has_audio and watched.of("text"):
         return speech.phrase(query, watched.of("text"), "on screen")
     if not watched.video.has_audio:
-        return Reply("No: the video has no sound.", (), "said")
+        read = None if _BY_SOMEONE.search(query.text) else on_screen(watched)
+        mute = "No: the video has no sound."
+        return Reply(f"{mute} {read.text}" if read else mute, read.evidence if read else (), "said")
     if not watched.watched_for("speech"):
         return Reply("I did not listen for speech.", (), "said")
     everything = watched.of("speech")
@@ -75,7 +78,7 @@ def written(query: Query, watched: Watched) -> Reply:
         rows = _with_digits([*rows, *watched.faint_text]) or rows
     if not rows and (weak := lookup.read_alike(watched.faint_text)):
         spans = lookup.join(weak)
-        best = max(weak, key=lambda row: row.observation.score).observation.label
+        best = lookup.typical(weak).observation.label
         asked = query.phrase is None or speech.resembles(best, query.phrase)
         if asked:
             return Reply(f'Faintly I read "{best}", {phrasing.intervals(spans)}.', spans, "written")
@@ -94,19 +97,29 @@ def written(query: Query, watched: Watched) -> Reply:
 
 def _fullest(rows: Sequence[Row]) -> list[Row]:
     """Lines of text but those that another one, read close in time, holds with more letters."""
-    return [
-        row
-        for row in rows
-        if not any(
-            is_fuller(other.observation.label, row.observation.label) and len(lookup.join((row, other))) == 1
-            for other in rows
-        )
-    ]
+    part_of_other: set[int] = set()
+    near: list[Row] = []
+    for row in rows:
+        near = [other for other in near if lookup.touch(other, row)] + [row]
+        for other in near[:-1]:
+            for whole, part in ((row, other), (other, row)):
+                if is_fuller(whole.observation.label, part.observation.label):
+                    part_of_other.add(part.id)
+    return [row for row in rows if row.id not in part_of_other]
 
 
 def _with_digits(rows: Sequence[Row]) -> list[Row]:
     found = [row for row in rows if any(map(str.isdecimal, row.observation.label))]
     return sorted(found, key=lambda row: row.observation.span.start_ns)
+
+
+def on_screen(watched: Watched) -> Reply | None:
+    """All that can be read, where the answer may stand; None when nothing can."""
+    rows = _fullest(watched.of("text"))
+    if not rows:
+        return None
+    quoted = _quote(Query("written"), rows, "written")
+    return Reply(f"On screen I read {quoted.text}", quoted.evidence, quoted.via)
 
 
 def heard(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:

@@ -138,7 +138,9 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(base, intent="worn")
     if patterns.SHOWS_WORDS.search(text):
         return replace(base, intent="written", phrase=phrase)
-    if writing.asks_for_writing(text):
+    if patterns.ON_BODY.search(text):
+        return replace(base, intent="worn")
+    if writing.asks_for_writing(text) or (not base.subject and writing.asks_for_signs(text)):
         asks_what = re.match(r"(?:what|which)\b", text)
         return replace(
             base, intent="written", phrase=phrase or (None if asks_what else phrases.spoken_phrase(text))

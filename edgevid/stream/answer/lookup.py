@@ -134,6 +134,11 @@ def join(rows: Iterable[Row], *, gap_ns: int = _JOIN_NS) -> tuple[Evidence, ...]
     return tuple(Evidence(TimeSpan(start, end), tuple(ids)) for start, end, ids in spans)
 
 
+def touch(earlier: Row, later: Row) -> bool:
+    """Whether ``later`` begins before ``earlier`` is over, but for a blink."""
+    return later.observation.span.start_ns <= earlier.observation.span.end_ns + _JOIN_NS
+
+
 def gaps(spans: Sequence[Evidence], end_ns: int) -> tuple[Evidence, ...]:
     """The time in ``[0, end_ns]`` that no span covers; spans in order, apart."""
     edges = [0, *(t for e in spans for t in (e.span.start_ns, e.span.end_ns)), end_ns]
@@ -149,6 +154,17 @@ def read_alike(lines: Sequence[Row]) -> tuple[Row, ...]:
         )
         best = max(best, alike, key=len)
     return best if len(best) > 1 else ()
+
+
+def typical(lines: Sequence[Row]) -> Row:
+    """The reading that is most like all of them, sure ones counting more."""
+    return max(
+        lines,
+        key=lambda line: sum(
+            other.observation.score * _likeness(line.observation.label, other.observation.label)
+            for other in lines
+        ),
+    )
 
 
 def _likeness(a: str, b: str) -> float:

@@ -213,10 +213,12 @@ ATTRIBUTES: tuple[tuple[re.Pattern[str], str], ...] = (
     (_any("beautiful good bad nice favou?rite opinion funny tasty ugly boring interesting"), "opinions"),
     (_any("cold hot warm wet dry heavy expensive cheap soft smell* taste*"), "how things feel"),
     (
-        _any("thinking thinks intend* plan plans planning married friends related lying lie truth honest"),
+        _any("thinking thinks intend* plan plans planning married friends related lie truth honest"),
         "what people think",
     ),
 )
+
+MAY_BE_WRITTEN = frozenset({"who someone is", "places, brands or dates"})
 
 # Words that carry no subject: what is left of a question without them and without known labels is "unknown".
 FUNCTION_WORDS = frozenset(
@@ -240,7 +242,7 @@ FUNCTION_WORDS = frozenset(
         " later same certain large small big little single piece item were got both them him himself herself"
         " themselves itself alone object stuff third fourth fifth sixth someone around longest often most"
         " until till since behind above below beside besides against among without inside outside toward"
-        " towards onto upon together apart make made carry carrying"
+        " towards onto upon together apart make made carry carrying main subject depicted"
     ).split()
 )
 
@@ -257,6 +259,9 @@ QUALITIES = frozenset(
     "red blue green yellow black white brown grey gray pink purple orange golden silver dark bright blond"
     " blonde young old elderly tall fat thin bearded bald happy sad angry wooden plastic new broken"
     " expensive".split()
+)
+ON_BODY = re.compile(
+    r"^what is (?:on|around|over) (?:his|her|their|its|the \w+'s) (?:head|neck|feet|eyes|face)$"
 )
 WEARS = re.compile(r"\b(?:wear\w*|dressed)\b")
 SAYS_BEFORE = re.compile(

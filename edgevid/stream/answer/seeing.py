@@ -18,6 +18,7 @@ from edgevid.stream.answer.watched import Watched
 
 _EDGE_NS = NS_PER_S  # nearer to an end of the video nothing is said to come or go
 _LISTED = 6  # things named in one answer
+_FEW = 2  # with more than so many, faint ones are not told too
 _SEX_OR_AGE = frozenset(
     "man woman guy girl boy lady gentleman kid child baby adult toddler teenager male female dude bloke chap"
     " gal".split()
@@ -25,7 +26,10 @@ _SEX_OR_AGE = frozenset(
 _SPECIES = re.compile(r"\b(?:species|breed|exactly|(?:what|which) (?:kind|type|sort|race)s? of)\b")
 _PLACE = frozenset("on in at under behind near beside by against inside onto below above from".split())
 _BESIDES = re.compile(r"\b(?:besides|apart from|aside from|other than|except(?: for)?|in addition to)\b")
-_CARRIES = re.compile(r"\b(?:hold|holds|holding|held|carry|carries|carrying|carried)\b")
+_CARRIES = re.compile(
+    r"\b(?:hold|holds|holding|held|carry|carries|carrying|carried)\b"
+    r"|\bin (?:his|her|their|its|one|the \w+'s)(?: left| right| other)? hands?\b"
+)
 _DOES = re.compile(
     r"\b(riding|rides?|holding|holds?|carrying|carries|using|uses?|doing|driving|drives?|hands?|got)\b"
 )
@@ -37,7 +41,7 @@ def presence(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     if not query.subject:
         return undetectable(query, vocabulary) if query.unknown else which(query, watched)
     asked = _without_places(query)
-    found = [(term, lookup.seen_or_heard(watched, term)) for term in asked]
+    found = [(term, lookup.seen_or_heard(watched, term) or weighing.likely(watched, term)) for term in asked]
     missing = [term for term, match in found if match is None]
     if missing and ("or" in query.words or len(missing) == len(found)):
         missing = missing if len(missing) == len(found) else []
@@ -196,14 +200,15 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     kinds: tuple[Kind, ...] = ("sound",) if heard else ("object", "class")
     rows = watched.of(*kinds)
     asked = _without_places(query, keep_one=False) if not heard else query.subject
+    carries = _CARRIES.search(query.text) and all(is_person(term) for term in query.subject)
+    if carries and (carried := weighing.to_carry(watched)) is not None:
+        return carried
     if excluded := _excluded(query):
         rows = [row for row in rows if not any(lookup.holds(row, term) for term in excluded)]
         asked = tuple(term for term in asked if term not in excluded)
     if asked and all(is_person(term) for term in asked) and _DOES.search(query.text):
-        others = [row for row in rows if row.observation.label != "person"]  # what he rides is not he
-        if not others and _CARRIES.search(query.text) and (carried := weighing.to_carry(watched)) is not None:
-            return carried
-        rows, asked = others or rows, ()
+        rows = [row for row in rows if row.observation.label != "person"] or rows  # what he rides is not he
+        asked = ()
     if query.text.startswith("who "):
         rows = [row for row in rows if row.observation.label == "person"] or rows
     query = replace(query, subject=tuple(asked))
@@ -221,18 +226,25 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     if query.order is not None and rows:
         return _edge(asked_for or rows, query.order)
     found = lookup.listing(asked_for or rows)
-    if re.search(r"\b(?:longest|most of the time|most often)\b", query.text):
+    one = re.search(r"\b(?:longest|most of the time|most often)\b", query.text)
+    if one:
         found = found[:1]
     if not asked_for and not heard:  # unasked, a frame class is a weaker claim than a boxed object
         found = [item for item in found if item[1][0].observation.kind == "object"] or found
     if not found:
+        faint = None if heard else weighing.also(watched, (), ())
         what = "No sound" if heard else "Nothing I know"
-        return Reply(f"{what} was detected.", (), "which")
-    first_spans = [lookup.join(of_name)[0] for _, of_name in found[:_LISTED]]
-    parts = [
-        f"{_short(name)} ({phrasing.interval(e)})" for (name, _), e in zip(found, first_spans, strict=False)
-    ]
-    return Reply(f"{capital(phrasing.conjunction(parts))}.", tuple(first_spans), "which")
+        return faint or Reply(f"{what} was detected.", (), "which")
+    told = found[:_LISTED]
+    spans = tuple(lookup.join(of_name)[0] for _, of_name in told)
+    parts = [f"{_short(name)} ({phrasing.interval(e)})" for (name, _), e in zip(told, spans, strict=True)]
+    listed = Reply(f"{capital(phrasing.conjunction(parts))}.", spans, "which")
+    too = (
+        None
+        if heard or one or len(told) > _FEW
+        else weighing.also(watched, query.subject, [n for n, _ in told])
+    )
+    return listed if too is None else Reply(f"{listed.text} {too.text}", (*spans, *too.evidence), "which")
 
 
 def either(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:

@@ -6,20 +6,25 @@ classifier that knows many trucks gives each of them a part of its probability.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
-from edgevid.core.nouns import Kind
+from edgevid.core.nouns import Evidence, Kind
 from edgevid.memory.memory import Row
 from edgevid.perception.classes import PACK as CLASS_PACK
 from edgevid.stream.answer import kinds, lookup, phrasing
+from edgevid.stream.answer.lookup import Match
 from edgevid.stream.answer.reply import Reply
 from edgevid.stream.answer.vocabulary import Term
 from edgevid.stream.answer.watched import Watched
 
-_LEAST = 0.2  # mass that names one of a kind
+_LEAST = 0.1  # mass that names one of a kind, and more
+_LEAST_PER_CLASS = 1 / 4000  # for each of its classes: a large kind gathers more by chance
+_LEAST_PRESENT = 0.2  # mass of frame classes that affirms a kind
 _LEAST_CHOSEN = 0.08  # mass that decides for one of two
 _LEAST_ALONE = 0.15  # the same, when the other has no label
+_LEAST_ALSO: dict[Kind, float] = {"object": 0.3, "class": 0.2}  # score that is told unasked
+_ALSO = 2
 _NEAR = 0.5  # share of the best member's score with which another is named too
 _NAMED = 3
 _BOTH = 0.8  # two things surely seen with so near scores are both there
@@ -65,9 +70,20 @@ def of_kind(watched: Watched, subject: Sequence[Term]) -> Reply | None:
     """Which of the kind asked for it most likely is; None when nothing speaks for any."""
     weights = [(weigh(watched, term), term) for term in subject]
     weight, term = max(weights, key=lambda item: item[0].mass, default=(None, None))
-    if weight is None or term is None or weight.mass < _LEAST:
+    if weight is None or term is None:
         return None
-    return _named(weight, term)
+    least = _LEAST + _LEAST_PER_CLASS * len(term.labels.get("class", ()))
+    return _named(weight, term) if weight.mass >= least else None
+
+
+def likely(watched: Watched, term: Term) -> Match | None:
+    """Frame classes that count as ``term`` and are together likely enough; None when they are not."""
+    classes = Term(term.phrase, {"class": term.labels.get("class", frozenset())}, term.exact)
+    weight = weigh(watched, classes)
+    if weight.mass < _LEAST_PRESENT:
+        return None
+    label = weight.rows[0].observation.label
+    return Match(weight.rows, label, term.exact and term.phrase in label.lower(), faint=weight.is_faint)
 
 
 def choose(watched: Watched, alternatives: Sequence[Term], *, heard: bool = False) -> Reply | None:
@@ -85,6 +101,27 @@ def choose(watched: Watched, alternatives: Sequence[Term], *, heard: bool = Fals
             chosen.append(_said(second, other))
             spans += lookup.join(second.rows)
     return Reply(f"{_capital(' and '.join(chosen))}.", spans, "either")
+
+
+def also(watched: Watched, subject: Sequence[Term], told: Collection[str]) -> Reply | None:
+    """What is seen only faintly besides the labels ``told``: of the kind asked for, else whatever is likely
+    enough; None when there is no such thing."""
+    faint = replace(watched, rows=())
+    if subject:
+        classes = [replace(term, labels={"class": term.labels.get("class", frozenset())}) for term in subject]
+        reply = of_kind(faint, classes)
+        return reply if reply is not None and not any(_short_of(t) in reply.text for t in told) else None
+    rows = [row for row in (*faint.faint, *faint.faint_classes) if row.observation.label not in told]
+    rows = [row for row in rows if row.observation.score >= _LEAST_ALSO[_channel(row)]]
+    best: dict[str, Row] = {}
+    for row in sorted(rows, key=lambda row: -row.observation.score):
+        best.setdefault(row.observation.label, row)
+    chosen = list(best.values())[:_ALSO]
+    if not chosen:
+        return None
+    names = phrasing.conjunction([phrasing.article(_short(row)) for row in chosen])
+    spans = tuple(Evidence(row.observation.span, (row.id,)) for row in chosen)
+    return Reply(f"{_capital(names)} (seen only faintly), {phrasing.intervals(spans)}.", spans, "which")
 
 
 def to_carry(watched: Watched) -> Reply | None:
@@ -137,7 +174,11 @@ def _channel(row: Row) -> Kind:
 
 
 def _short(row: Row) -> str:
-    return row.observation.label.split(",")[0]
+    return _short_of(row.observation.label)
+
+
+def _short_of(label: str) -> str:
+    return label.split(",")[0]
 
 
 def _capital(text: str) -> str:

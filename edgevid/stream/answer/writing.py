@@ -48,6 +48,12 @@ _NAMES = re.compile(
     rf"|(?:{_WEAK})\b.*(?:\b(?:{_WRITTEN})\b|{_ON})"
     r"|(?:watermarks?|logos?|captions?|slogans?|headlines?|licen[cs]e plates?)\b)"
 )
+_SIGNS = re.compile(
+    r"^(?:(?:what|which)(?: is| are)?(?: the)?|(?:is|are) there(?: an?| any| some)?"
+    r"|(?:do|can) (?:you|we|i) (?:see|read)(?: an?| any| some)?)"
+    r" (?:numbers?|digits?|letters?|words?(?= (?:appears?|(?:do|can) (?:you|we|i) (?:see|read))))\b"
+    r"(?! of\b)(?!.*\b(?:sa(?:y|id)|spoken|heard?|used?|mean))"
+)
 _NUMBER = re.compile(r"\b(?:numbers?|digits?|numerals?|score|figures?|time ?codes?|year)\b")
 
 
@@ -63,6 +69,11 @@ def asks_for_writing(text: str) -> bool:
         return False
     head = singular(_PREPOSITION.split(f"{match.group(1)}")[0].split()[-1].split("-")[-1])
     return head in (_DISPLAYS if match.group(2) in ("show", "display", "indicate") else _BEARERS)
+
+
+def asks_for_signs(text: str) -> bool:
+    """Whether it asks for numbers, letters or words, whatever bears them."""
+    return bool(_SIGNS.search(text))
 
 
 def asks_for_number(text: str) -> bool:
