@@ -13,6 +13,7 @@ from edgevid.bench.lipsync_watch import Film, watch
 from edgevid.bench.report import Row
 from edgevid.core.errors import EdgevidError, MissingPartError
 from edgevid.lipsync import parts as parts_
+from edgevid.lipsync import seam
 from edgevid.lipsync.compositor import MouthCompositor
 from edgevid.lipsync.mouth_shape import LIPS, measure
 from edgevid.lipsync.nouns import Floats
@@ -43,7 +44,8 @@ class Measured:
         flicker, own_flicker: mean change of a pixel, in levels, between neighbouring frames of a still
             mouth, drawn and the speaker's own.
         jumps: per second, neighbours that differ more than all but 1 % of the speaker's own do.
-        closed: share of p, b, m with a shut mouth within one frame, of ``bilabials``.
+        closed: share of p, b, m with a shut mouth within one frame, of ``bilabials``, by the mesh.
+        touching: the same by colour: nothing shows between the lips.
         open_in_silence: share of ``silent`` frames.
     """
 
@@ -55,6 +57,7 @@ class Measured:
     own_flicker: float | None
     jumps: float | None
     closed: float | None
+    touching: float | None
     bilabials: int
     open_in_silence: float | None
     silent: int
@@ -120,16 +123,19 @@ def report(films: Sequence[Film]) -> Iterator[Row]:
         value, each = mean(field)
         rounded = None if value is None else round(value, 3)
         yield Row(name, rounded, unit, None, None, f"{on}, {what}: {each}")
-    closed, each = mean("closed", "bilabials")
-    yield Row(
-        "bilabials closed in the picture",
-        None if closed is None else round(100 * closed, 1),
-        "%",
-        90.0,
-        None if closed is None else closed >= 0.9,
-        f"{on}, opening <= {SHUT} mouth widths within a frame of p, b, m"
-        f" ({sum(p.bilabials for p in parts)}): {each}",
-    )
+    for name, field, what in (
+        ("bilabials closed in the picture, by mesh", "closed", f"opening <= {SHUT} mouth widths"),
+        ("bilabials closed in the picture, by colour", "touching", "nothing less red than lips between them"),
+    ):
+        shut, each = mean(field, "bilabials")
+        yield Row(
+            name,
+            None if shut is None else round(100 * shut, 1),
+            "%",
+            90.0,
+            None if shut is None else shut >= 0.9,
+            f"{on}, {what} within a frame of p, b, m ({sum(p.bilabials for p in parts)}): {each}",
+        )
     wide, each = mean("open_in_silence", "silent")
     yield Row(
         "mouth open in silence in the picture",
@@ -145,13 +151,15 @@ def report(films: Sequence[Film]) -> Iterator[Row]:
 def measured(film: Film) -> Measured:
     """The figures of one film."""
     if len(film.looks) < 2:
-        return Measured(None, None, None, None, None, None, None, None, 0, None, 0)
+        return Measured(None, None, None, None, None, None, None, None, None, 0, None, 0)
     asked = np.array([look.asked for look in film.looks])
     own_lips = np.stack([look.own_lips for look in film.looks])
     drawn_lips = np.stack([look.drawn_lips for look in film.looks])
     own, drawn = (measure(lips, film.speaker)[:, 0] for lips in (own_lips, drawn_lips))
+    red = np.array([look.redness for look in film.looks])
     moves = asked.std() > _STEADY and drawn.std() > _STEADY
-    closed, open_in_silence = _shut(film, drawn), _silent(film, drawn) > OPEN
+    closed, touching = _in_bilabials(film, drawn <= SHUT), _in_bilabials(film, red >= seam.SHUT)
+    open_in_silence = _silent(film, drawn) > OPEN
     return Measured(
         gain=float(np.polyfit(asked, drawn, 1)[0]) if moves else None,
         correlation=float(np.corrcoef(asked, drawn)[0, 1]) if moves else None,
@@ -159,21 +167,22 @@ def measured(film: Film) -> Measured:
         corner_deg=_corners(own_lips, own, drawn_lips, drawn),
         **_flicker(film, own, asked),
         closed=float(np.mean(closed)) if closed else None,
+        touching=float(np.mean(touching)) if touching else None,
         bilabials=len(closed),
         open_in_silence=float(open_in_silence.mean()) if len(open_in_silence) else None,
         silent=len(open_in_silence),
     )
 
 
-def _shut(film: Film, drawn: Floats) -> list[bool]:
-    """Per p, b, m: whether the mouth shuts in it or within one frame of it."""
+def _in_bilabials(film: Film, shut: npt.NDArray[np.bool_]) -> list[bool]:
+    """Per p, b, m: whether the mouth is ``shut`` [frames] in it or within one frame of it."""
     times = np.array([look.pts_ns for look in film.looks])
     frame_ns = int(np.median(np.diff(times)))
     closed = []
     for phoneme in film.phonemes:
-        near = drawn[(times >= phoneme.start_ns - frame_ns) & (times <= phoneme.end_ns + frame_ns)]
+        near = shut[(times >= phoneme.start_ns - frame_ns) & (times <= phoneme.end_ns + frame_ns)]
         if phoneme.symbol[:1] in BILABIALS and near.size:
-            closed.append(bool(near.min() <= SHUT))
+            closed.append(bool(near.any()))
     return closed
 
 

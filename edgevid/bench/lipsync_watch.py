@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgevid.lipsync.flow import DubbedFrame, DubbedSound, Talk
-from edgevid.lipsync.mouth_shape import Speaker, fit_speaker, lips_of
+from edgevid.lipsync.mouth_shape import LIPS, Speaker, fit_speaker, lips_of
 from edgevid.lipsync.nouns import Floats, Phoneme
 from edgevid.lipsync.painting import Compositor
 from edgevid.lipsync.parts import Parts
+from edgevid.lipsync.seam import redness
 from edgevid.lipsync.session import DubSession
 from edgevid.models.session import onnx_session
 from edgevid.models.store import ModelStore
@@ -37,6 +38,7 @@ class Look:
     Attributes:
         pts_ns: of the frame.
         asked: opening that the compositor was asked for, in widths of the neutral mouth.
+        redness: between the drawn lips (``seam.redness``).
         own_lips, drawn_lips: float32 [40, 2] of ``lips_of``, by the mesh on the frame before and after.
         own, drawn: uint8 RGB [SIDE, SIDE, 3]: the mouth before and after, cut out upright, alike in size and
             place by eyes and nose.
@@ -44,6 +46,7 @@ class Look:
 
     pts_ns: int
     asked: float
+    redness: float
     own_lips: Floats
     drawn_lips: Floats
     own: Image
@@ -90,9 +93,18 @@ class Witness:
         drawn, reason = self._compositor.draw(image, face, params)
         if not reason:
             region = region_of_mesh(face.landmarks)
-            own_lips, drawn_lips = (lips_of(self._mesh(picture, region).points) for picture in (image, drawn))
-            views = view(image, face.landmarks), view(drawn, face.landmarks)
-            self.looks.append(Look(0, float(params[0]), own_lips, drawn_lips, *views))
+            own, new = (self._mesh(picture, region).points for picture in (image, drawn))
+            self.looks.append(
+                Look(
+                    pts_ns=0,  # of which a compositor does not know
+                    asked=float(params[0]),
+                    redness=redness(drawn, new[list(LIPS)]),
+                    own_lips=lips_of(own),
+                    drawn_lips=lips_of(new),
+                    own=view(image, face.landmarks),
+                    drawn=view(drawn, face.landmarks),
+                )
+            )
         return drawn, reason
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edgevid.lipsync.mouth_shape import LIPS, LipBasis, Speaker, lips_of, measure
 from edgevid.lipsync.nouns import Floats
 from edgevid.lipsync.patch import colours, light_around
+from edgevid.lipsync.seam import SHUT, redness
 from edgevid.lipsync.speaker_lips import SpeakerLips
 from edgevid.perception.faces import Face
 
@@ -34,6 +35,8 @@ _RAW = Speaker(width=1.0, gap=0.0, thickness=0.0)
 # otherwise, per relative difference of its looks from the last one drawn; what the last one is preferred by.
 _COST = np.array([1.0, 0.4, 0.2], np.float32)
 _COST_DEG, _COST_LOOKS, _STAY = 0.004, 0.15, 0.03
+_COST_TEETH = 1.5  # more for a mouth that is too far open: shut, it still shows its teeth
+_SHUT, _COST_PARTED = 0.02, 0.2  # widths of opening below which lips shall touch, and for lips that do not
 _LOOKS_X, _LOOKS_Y = np.linspace(-0.5, 0.5, 11), np.linspace(-0.3, 0.4, 8)  # in widths of the mouth
 
 Image = npt.NDArray[np.uint8]
@@ -49,6 +52,7 @@ class Mouth:
         lip_pixels, outline: float32 [40, 2] and [len(OUTLINE), 2] in pixels of ``texture``.
         light: float32 [len(OUTLINE), 3] of ``light_around``.
         looks: float32 [n], brightness on a grid over the lips about its mean.
+        redness: of :func:`seam.redness`.
         yaw_deg, pitch_deg: of the head.
     """
 
@@ -58,6 +62,7 @@ class Mouth:
     outline: Floats
     light: Floats
     looks: Floats
+    redness: float
     yaw_deg: float
     pitch_deg: float
 
@@ -73,6 +78,7 @@ class MouthAtlas:
         self._lips: list[Floats] = []
         self._turns: list[tuple[float, float]] = []
         self._shape: SpeakerLips | None = None
+        self._key: Floats | None = None
 
     @property
     def ready(self) -> bool:
@@ -93,7 +99,7 @@ class MouthAtlas:
         if len(self._lips) < _MAX_FRAMES:
             self._lips.append(lips)
             self._turns.append((face.yaw_deg, face.pitch_deg))
-            self._shape = None
+            self._shape = self._key = None
         outline = face.mesh[list(OUTLINE)]
         margin = np.ceil(0.1 * np.ptp(outline[:, 0]))
         limits = np.array([image.shape[1], image.shape[0]], np.float32)
@@ -104,8 +110,17 @@ class MouthAtlas:
             return
         corner = low.astype(np.float32)
         lip_pixels, outline = face.mesh[list(LIPS)] - corner, outline - corner
-        light, looks = light_around(texture, outline), _looks(texture, lip_pixels)
-        mouth = Mouth(texture, lips, lip_pixels, outline, light, looks, face.yaw_deg, face.pitch_deg)
+        mouth = Mouth(
+            texture=texture,
+            lips=lips,
+            lip_pixels=lip_pixels,
+            outline=outline,
+            light=light_around(texture, outline),
+            looks=_looks(texture, lip_pixels),
+            redness=redness(texture, lip_pixels),
+            yaw_deg=face.yaw_deg,
+            pitch_deg=face.pitch_deg,
+        )
         self._keep(mouth, measure(lips, _RAW), _sharpness(texture))
 
     def _keep(self, mouth: Mouth, key: Floats, sharpness: float) -> None:
@@ -118,22 +133,32 @@ class MouthAtlas:
         if apart < 1:
             if sharpness > _SHARPER * self._sharpness[alike]:
                 self.mouths[alike], self._measures[alike], self._sharpness[alike] = mouth, key, sharpness
+                self._key = None
         elif len(self.mouths) < _MAX_MOUTHS:
             self.mouths.append(mouth)
             self._measures.append(key)
             self._sharpness.append(sharpness)
+            self._key = None
 
     def nearest(self, wanted: Floats, face: Face, last: Mouth | None) -> Mouth:
         """The mouth nearest to ``wanted`` (opening, width, protrusion) on a head turned as that of ``face``;
         the ``last`` one drawn is preferred a little, and those that look like it: nothing flickers."""
-        keys = measure(np.stack([mouth.lips for mouth in self.mouths]), self.shape.speaker)
-        cost = np.abs(keys - wanted) @ _COST
+        lacks = wanted - self._keys()
+        cost = np.abs(lacks) @ _COST + _COST_TEETH * np.maximum(-lacks[:, 0], 0)
+        if wanted[0] < _SHUT:
+            cost += _COST_PARTED * np.array([mouth.redness < SHUT for mouth in self.mouths], np.float32)
         cost += np.array([_COST_DEG * _turned(mouth, face) for mouth in self.mouths], np.float32)
         if last is not None:
             looks = np.stack([mouth.looks for mouth in self.mouths])
             cost += _COST_LOOKS * np.abs(looks - last.looks).mean(axis=1)
             cost -= np.array([_STAY * (mouth is last) for mouth in self.mouths], np.float32)
         return self.mouths[int(cost.argmin())]
+
+    def _keys(self) -> Floats:
+        """Measures of the mouths, [n, 3]."""
+        if self._key is None:
+            self._key = measure(np.stack([mouth.lips for mouth in self.mouths]), self.shape.speaker)
+        return self._key
 
 
 def _turned(a: Mouth | Face, b: Mouth | Face) -> float:

@@ -33,8 +33,10 @@ class SpeakerLips:
     def __init__(self, lips: Floats, turns: Floats, basis: LipBasis) -> None:
         self.speaker = fit_speaker(lips)
         measures = measure(lips, self.speaker)
-        self._openings = np.quantile(measures[:, 0], [0.9, 0.98])
-        self._line = np.polyfit(measures[:, 0], measures[:, 1:], 1)
+        self._openings = np.quantile(measures[:, 0], [0.9, 0.95])
+        self._middle = measures.mean(axis=0)
+        moved = measures - self._middle
+        self._slope = moved[:, 0] @ moved[:, 1:] / (moved[:, 0] @ moved[:, 0] + _TRUST)
         known = _known(measures, turns)
         prior = np.zeros((known.shape[1], 2 * len(LIPS)))
         prior[0] = basis.mean.ravel() * self.speaker.width
@@ -68,7 +70,7 @@ class SpeakerLips:
         return np.array([opening, *rest], np.float32)
 
     def _usual(self, opening: float) -> Floats:
-        return np.asarray(self._line[1] + self._line[0] * opening, np.float32)
+        return np.asarray(self._middle[1:] + self._slope * (opening - self._middle[0]), np.float32)
 
 
 def _known(measures: Floats, turns: Floats) -> Floats:

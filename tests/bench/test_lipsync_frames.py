@@ -37,7 +37,8 @@ def _look(n: int, asked: float, own: float, drawn: float, *, droop: float = 0.0,
     picture = np.full((SIDE, SIDE, 3), 100, np.uint8)
     other = picture.copy()
     other[30:90, 20:100] = level
-    return Look(n * _FRAME_NS, asked, _lips(own), _lips(drawn, droop), picture, other)
+    red = 1.0 if drawn < 0.1 else 0.3
+    return Look(n * _FRAME_NS, asked, red, _lips(own), _lips(drawn, droop), picture, other)
 
 
 def _film(looks: list[Look], phonemes: tuple[Phoneme, ...] = ()) -> Film:
@@ -73,10 +74,10 @@ def test_lips_shut_in_bilabials_and_silence() -> None:
     said = (Phoneme("b", 200_000_000, 280_000_000), Phoneme("a", 280_000_000, 400_000_000))
     opening = [0.0] * 6 + [0.3] * 5 + [0.0] * 10
     good = measured(_film([_look(i, o, o, o) for i, o in enumerate(opening)], said))
-    assert good.bilabials == 1 and good.closed == 1 and good.open_in_silence == 0
+    assert good.bilabials == 1 and good.closed == good.touching == 1 and good.open_in_silence == 0
     assert good.silent == 3 + 8  # 0 to 80 ms, 520 to 800 ms
     bad = measured(_film([_look(i, o, o, 0.2) for i, o in enumerate(opening)], said))
-    assert bad.closed == 0 and bad.open_in_silence == 1
+    assert bad.closed == bad.touching == 0 and bad.open_in_silence == 1
 
 
 def test_nothing_drawn_gives_no_figures() -> None:
