@@ -62,7 +62,7 @@ def test_the_tracker_sees_the_mouth_that_was_asked_for(
 ) -> None:
     speaker = fit_speaker(np.stack([lips_of(face.landmarks) for _, face in seen]))
     openings = []
-    for wanted in (0.0, 0.1, 0.2):
+    for wanted in (0.0, 0.04, 0.07):
         drawn = compositor.draw(*seen[40], _mouth(wanted))[0]
         (face,) = face_tracker(store).update(drawn, 0)
         openings.append(float(measure(lips_of(face.landmarks), speaker)[0]))
