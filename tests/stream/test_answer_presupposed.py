@@ -150,3 +150,41 @@ def test_every_member_of_a_kind_is_a_label() -> None:
         assert set(members) <= classes | {""}
     for members in (*kinds.OBJECT_KINDS.values(), kinds.PORTABLE, *(o.split("|") for o, _ in signs)):
         assert set(members) <= {*COCO_LABELS, ""}
+
+
+def test_about_cuts_times_and_words_on_screen(memory: Memory) -> None:
+    video = memory.add_video("x", width=100, height=100, has_audio=True, channels=KINDS)
+    seen: list[tuple[Kind, str, int, int, int]] = [
+        *(("cut", "cut", t, t, 1) for t in (5, 12, 16)),
+        *(("object", "person", 0, 8, 1), ("object", "person", 8, 12, 2)),
+        *(("object", "car", 5, 9, 1), ("object", "car", 15, 18, 1), ("object", "dog", 0, 20, 1)),
+        *(("sound", "Music", 9, 14, 1), ("text", "BREAKING NEWS", 3, 7, 1), ("text", "THE END", 18, 20, 1)),
+    ]
+    for kind, label, start, end, count in seen:
+        span = TimeSpan(start * NS_PER_S, end * NS_PER_S)
+        memory.add(video, Observation(kind, label, span, 0.7, count))
+    memory.set_watched(video, 20 * NS_PER_S)
+    answerer = Answerer(memory, store=STORE, vocabulary=VOCABULARY)
+    for question, expected in (
+        ("Where is the first cut?", r"^The first cut is at 0:05"),
+        ("When does the camera cut for the second time?", r"^The second cut is at 0:12"),
+        ("At which second does the picture change?", r"cut at 0:05, 0:12 and 0:16"),
+        ("Is this one continuous take?", r"^No: 4 scenes"),
+        ("Is the footage edited?", r"^Yes: 3 cuts"),
+        ("How long is the first shot?", r"^The first scene lasts 5\.0 s: from 0:00 to 0:05"),
+        ("How long is the longest shot?", r"^The longest scene lasts 7\.0 s: from 0:05 to 0:12"),
+        ("How long is the sixth shot?", r"^No: there are 4 scenes"),
+        ("When does the car come back?", r"for the second time at 0:15"),
+        ("Is the dog there the whole time?", r"^Yes: a dog is seen from 0:00 to 0:20"),
+        ("Is the person visible throughout?", r"^No: a person is seen from 0:00 to 0:12"),
+        ("For how long are two people visible?", r"^2 people for 4\.0 s: from 0:08 to 0:12"),
+        ("How many seconds is the dog visible?", r"for 20 s"),
+        ("Are there several people at once?", r"^Yes: 2 people"),
+        ("How many different objects are there?", r"^3 kinds: "),
+        ("When does THE END appear?", r'^"THE END" from 0:18 to 0:20'),
+        ("How long is BREAKING NEWS on screen?", r"^Text is on screen for 4\.0 s"),
+        ("How many texts are there?", r"^2 texts: "),
+        ("Is there any background music?", r"^Yes: Music is heard"),
+    ):
+        text = answerer.answer(video, question).text
+        assert re.search(expected, text), (question, text)

@@ -28,7 +28,12 @@ def how_many(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     """How many SUBJECTs? The most at one time; in all, the sum over the times when some are there, for a
     detector cannot tell the same one coming back."""
     if not query.subject:
-        return seeing.undetectable(query, vocabulary)
+        rows = watched.of("object")
+        kinds = not query.unknown and len({row.observation.label for row in rows})
+        if not kinds:
+            return seeing.undetectable(query, vocabulary)
+        listed = seeing.which(query, watched)
+        return Reply(f"{phrasing.plural('kind', kinds)}: {listed.text}", listed.evidence, "how_many")
     match = seeing.find(query, watched)
     if match is None:
         reply = seeing.absent(query.subject[0], watched)

@@ -85,9 +85,15 @@ def written(query: Query, watched: Watched) -> Reply:
     if not rows:
         return Reply("No text was detected on screen.", (), "written")
     if query.phrase:
-        return speech.phrase(query, rows, "on screen")
+        rows = speech.holding(rows, query.phrase) if query.wants == "how_long" else rows
+        if query.wants != "how_long" or not rows:
+            return speech.phrase(query, rows, "on screen")
     if query.wants == "when":
         return _times(query, rows, "Text is on screen")
+    if query.wants == "how_many":
+        texts = len({row.observation.label for row in rows})
+        quoted = _quote(query, rows, "written")
+        return Reply(f"{phrasing.plural('text', texts)}: {quoted.text}", quoted.evidence, "written")
     if query.wants == "how_long":
         spans = lookup.join(rows)
         total = phrasing.seconds(sum(e.span.end_ns - e.span.start_ns for e in spans))

@@ -138,6 +138,12 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(base, intent="worn")
     if patterns.SHOWS_WORDS.search(text):
         return replace(base, intent="written", phrase=phrase)
+    if (
+        (capitals := phrases.capitals(question))
+        and not patterns.WHICH.match(text)
+        and not _is_said(text, base)
+    ):
+        return replace(base, intent="written", phrase=phrase or capitals)
     if patterns.ON_BODY.search(text):
         return replace(base, intent="worn")
     if writing.asks_for_writing(text) or (not base.subject and writing.asks_for_signs(text)):
@@ -165,6 +171,8 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(base, intent="worn")
     if patterns.WRITTEN.search(text) and not patterns.ROAD_SIGN.search(text):
         return replace(base, intent="written", phrase=phrase)
+    if patterns.SHOT_LENGTH.search(text):
+        return replace(base, intent="cuts", wants="how_long")
     if patterns.CUTS.search(text) or patterns.CUTS_MORE.search(text):
         return replace(base, intent="cuts")
     if (patterns.LENGTH.search(text) or patterns.LONGER.search(text)) and not base.subject:
@@ -177,6 +185,8 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(base, intent="heard")
     if patterns.NOBODY.search(text):
         return replace(base, intent="nobody")
+    if patterns.THROUGHOUT.search(text) and patterns.STARTS_YES_NO.match(text) and base.subject:
+        return replace(base, intent="presence")
     if (said_of := patterns.PREDICATE.match(text)) and said_of.group(1) in base.unknown:
         return replace(base, intent="cannot", attribute=f"whether something is {said_of.group(1)}")
     return _about_the_picture(text, base, phrase)
@@ -241,7 +251,8 @@ def _without_names(text: str, subject: tuple[Term, ...]) -> str:
 def _visual_intent(text: str, base: Query) -> Intent:
     if patterns.HOW_LONG.search(text):
         return "when" if re.search(r"\b(until|till|before)\b", text) else "how_long"
-    if patterns.HOW_MANY.search(text):
+    several = base.number is not None and patterns.STARTS_YES_NO.match(text)
+    if patterns.HOW_MANY.search(text) and not several:
         return "how_many"
     side = patterns.SIDE.search(text)
     if side and patterns.SIDE_ASKS.search(text):
@@ -293,10 +304,10 @@ def _order(text: str) -> Order | None:
 
 
 def _wants(text: str) -> Wants:
+    if re.search(r"\bhow (?:long|many (?:seconds|minutes))\b", text):
+        return "how_long"
     if re.search(r"\bhow (?:many|often)\b|\bnumber of\b|\bcount\b", text):
         return "how_many"
-    if re.search(r"\bhow long\b", text):
-        return "how_long"
     if patterns.WHEN.search(text):
         return "when"
     if patterns.STARTS_YES_NO.match(text) or re.search(r"\bany\b|\bis there\b", text):

@@ -19,7 +19,7 @@ SAID = _any(
     "words_come words_end words_begin refer* lyrics",
     "his_words her_words their_words ask* named out_loud aloud call_out calls_out called_out read_out",
     "reads_out warn* thank thanks thanked greet* invite* promise* claims? declare* advise* request*",
-    "apologi* suggest* instruct* recommend* urge* recite* command*",
+    "he_name she_name they_name speaker_name apologi* suggest* instruct* recommend* urge* recite* command*",
 )
 SCREEN_SAYS = re.compile(
     r"\b(signs?|text|subtitles?|headlines?|captions?|screens?|titles?|cards?|labels?|banners?|posters?|boards?|stickers?"
@@ -64,7 +64,8 @@ GOES = re.compile(
     r"(?:frame|view|shot|picture))\b"
 )
 COMES = re.compile(
-    r"\b(?:arriv\w*|enter\w*|com(?:e|es|ing) (?:in|into|on|up|along)|show(?:s|ing)? up|turn(?:s|ing)? up"
+    r"\b(?:return\w*|reappear\w*|comes? back|again"
+    r"|arriv\w*|enter\w*|com(?:e|es|ing) (?:in|into|on|up|along)|show(?:s|ing)? up|turn(?:s|ing)? up"
     r"|starts?|started|begins?|began|walks? (?:in|into)|drives? (?:in|up)|(?:from|since) when)\b"
 )
 WHERE = re.compile(
@@ -83,11 +84,12 @@ HEARD = _any(
 )
 CUTS = _any("cuts? scene_change* scene_cut* scene_transition* scenes shots camera_change* camera_switch*")
 CUTS_MORE = re.compile(
-    r"\b(?:camera angle\w*|edits?|transitions?|(?:continuous|single|one|uncut) (?:shot|take)|"
+    r"\b(?:camera angle\w*|edits?|edited|transitions?|another (?:camera|shot|scene)|"
+    r"(?:continuous|single|one|uncut) (?:shot|take)|"
     r"(?:picture|shot|scene|view|image|camera|angle|setting)s?(?: \w+)? (?:changes?|switch\w*|jumps?)"
     r"|(?:first|second|third|fourth|fifth|sixth|last) (?:scene|shot) (?:begin|start|end|stop|come)\w*)\b"
 )
-HOW_LONG = _any("how_long duration how_much_time for_how_many_seconds for_how_many_minutes")
+HOW_LONG = _any("how_long duration how_much_time how_many_seconds how_many_minutes")
 HOW_MANY = _any(
     "how_many how_often fewest number_of count how_much maximum at_once at_the_same_time at_one_time"
 )
@@ -118,6 +120,14 @@ ASKS_YES_NO = re.compile(
     r"|\b(do|does|did|can|could) (you|i|we|it|the|a|any|some)\b"
 )
 WHICH = _any("what which list name show who tell identify find")
+SHOT_LENGTH = re.compile(
+    r"\bhow long\b.*\b(?:first|second|third|fourth|fifth|sixth|last|longest|shortest) (?:scene|shot|take)\b"
+)
+THROUGHOUT = re.compile(
+    r"\b(?:throughout|(?:the )?(?:whole|entire) (?:time|video|clip|recording)|all the time|always"
+    r"|at all times"
+    r"|(?:from )?(?:start|beginning) to (?:the )?(?:end|finish)|all along|never (?:leaves|disappears))\b"
+)
 LENGTH = re.compile(
     r"^(?:the )?(?:total|overall|full|whole|entire) (?:length|duration|running time|run ?time|time)\b|"
     r"\b(how long|length|duration|run(ning)? ?time|how many (seconds|minutes))\b.*"

@@ -45,6 +45,9 @@ _TAIL = re.compile(
     r"|on the screen|displayed))$"
 )
 _CALLED = re.compile(r"^.*\b(?:called|named) (?=\w)")
+_CAPITALS = re.compile(
+    r"\b(?!(?:TV|PC|DJ|GPS|LED|USA?|UK|EU|OK|CD|DVD|BMX|SUV|ATM|VAN)\b)[A-Z][A-Z'&-]{2,}(?: [A-Z'&-]{2,})*\b"
+)
 _SPLIT = re.compile(r" (?:or|like|such as) ")
 _PRONOUN = re.compile(r"^(?:he|she|they|it|we|you|i)(?:'?(?:d|s|re|ve|ll|m))? ")
 
@@ -53,6 +56,14 @@ def quoted(question: str) -> str | None:
     """Words in quotation marks."""
     match = patterns.QUOTED.search(question)
     return (match.group(1) or match.group(2)).strip() if match else None
+
+
+def capitals(question: str) -> str | None:
+    """Words in capitals in a question that is not all in capitals: they are as on screen."""
+    if not any(c.islower() for c in question):
+        return None
+    match = _CAPITALS.search(question)
+    return match.group() if match else None
 
 
 def spoken_phrase(text: str) -> str | None:

@@ -37,6 +37,9 @@ _ALONE = re.compile(
     r"\b(?:alone|(?:by (?:him|her|it)self)|on (?:his|her|its) own|the only (?:one|person))\b"
     r"|\b(?:only|just) one\b"
 )
+_AGAIN = re.compile(
+    r"^when\b.*\b(?:returns?|comes? back|reappears?|(?:appears?|visible|seen|shows? up|there) again)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ def quantity(text: str, words: Sequence[str], subject: Sequence[Term]) -> Quanti
         number = 2
     if number is not None and re.search(r"\bat least\b", text):
         return Quantity(number, "least", ordinal)
+    if ordinal is None and _AGAIN.search(text):
+        ordinal = 2
     exactly = number is not None and re.search(r"\b(?:exactly|only|just|a single)\b", text)
     return Quantity(number, "exactly" if exactly else None, ordinal)
 

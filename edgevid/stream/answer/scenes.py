@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from edgevid.core.nouns import NS_PER_S, Evidence, TimeSpan
 from edgevid.stream.answer import phrasing
@@ -15,6 +16,8 @@ ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 _THAN = re.compile(
     r"\b(?P<side>longer|shorter|more|less) than (?P<n>a|one|\d+(?:\.\d+)?) (?P<unit>min\w*|s|sec\w*)\b"
 )
+_NTH = re.compile(r"(?<!which )(?<!what )\b(first|second|third|fourth|fifth|sixth|last|final)\b")
+_ONE_TAKE = re.compile(r"\b(?:continuous|single|uncut|one (?:shot|take|scene)|without (?:a |any )?cuts?)\b")
 _NTH_SHOT = re.compile(r"\b(first|second|third|fourth|fifth|sixth|last) (?:scene|shot)\b")
 
 
@@ -42,18 +45,49 @@ def cuts(query: Query, watched: Watched) -> Reply:
         text = "No cut was detected" + (f": {scenes}." if query.wants != "presence" else ".")
         return Reply(text, (), "cuts")
     cuts_named = phrasing.plural("cut", len(found))
-    order = {"first": found[:1], "last": found[-1:]}.get(query.order or "")
-    times = phrasing.conjunction([phrasing.clock(e.span.start_ns) for e in (order or found)[:8]])
+    if query.wants == "how_long":
+        return _shot_length(query, watched, found)
     if query.wants == "when" and (shot := _shot_edge(query, found)) is not None:
         return shot
-    if query.wants == "when" and order:
-        return Reply(f"The {query.order} cut is at {times}.", tuple(order), "cuts")
-    asks_cuts = any(word in query.words for word in ("cut", "edit", "transition", "change"))
+    if (nth := _nth_cut(query, found)) is not None:
+        return nth
+    asks_cuts = any(word in query.words for word in ("cut", "edit", "edited", "transition", "change"))
     head = f"{cuts_named}, so {scenes}" if asks_cuts else f"{scenes}, {cuts_named}"
     yes = "Yes: " if query.wants == "presence" else ""
+    if yes and _ONE_TAKE.search(query.text):
+        yes = "No: "
+    times = phrasing.conjunction([phrasing.clock(e.span.start_ns) for e in found[:8]])
     return Reply(
         f"{yes}{head}; cut at {times}{' and later' if len(found) > 8 else ''}.", tuple(found[:8]), "cuts"
     )
+
+
+def _nth_cut(query: Query, found: Sequence[Evidence]) -> Reply | None:
+    """When is the first, second or last cut?"""
+    match = _NTH.search(query.text)
+    if match is None or not (query.wants == "when" or query.text.startswith("where ")):
+        return None
+    at = -1 if match[1] in ("last", "final") else ORDINALS.index(match[1])
+    if at >= len(found):
+        return None
+    return Reply(f"The {match[1]} cut is at {phrasing.clock(found[at].span.start_ns)}.", (found[at],), "cuts")
+
+
+def _shot_length(query: Query, watched: Watched, found: Sequence[Evidence]) -> Reply:
+    """How long is the n-th scene, or the longest?"""
+    edges = [0, *(e.span.start_ns for e in found), watched.duration_ns]
+    shots = [Evidence(TimeSpan(a, max(a, b)), ()) for a, b in pairwise(edges)]
+    lasts = [e.span.end_ns - e.span.start_ns for e in shots]
+    match = _NTH_SHOT.search(query.text)
+    if match is not None:
+        at = len(shots) - 1 if match[1] == "last" else ORDINALS.index(match[1])
+    else:
+        at = lasts.index(min(lasts) if "shortest" in query.words else max(lasts))
+    if at >= len(shots):
+        return Reply(f"No: there are {len(shots)} scenes.", (), "cuts")
+    which = match[1] if match is not None else "shortest" if "shortest" in query.words else "longest"
+    took = phrasing.seconds(lasts[at])
+    return Reply(f"The {which} scene lasts {took}: {phrasing.interval(shots[at])}.", (shots[at],), "cuts")
 
 
 def _shot_edge(query: Query, found: Sequence[Evidence]) -> Reply | None:

@@ -55,11 +55,21 @@ def presence(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     spans = tuple(span for _, match in shown for span in match.spans)
     if len(shown) == 1 and (came_or_went := _moves(query, *shown[0], watched.duration_ns)) is not None:
         return came_or_went
+    if patterns.THROUGHOUT.search(query.text) and len(shown) == 1:
+        return _throughout(*shown[0], watched.duration_ns)
     if doubt := _doubt(query, shown):
         term, match = shown[0]
         verb = f"{capital(named(term, match))} is {_verb(match)} {_spans(match.spans)}"
         return Reply(f"{verb}. I cannot tell {doubt}.", match.spans, "presence")
     return Reply(f"Yes, {phrasing.conjunction(parts)}.", spans, "presence")
+
+
+def _throughout(term: Term, match: Match, end_ns: int) -> Reply:
+    """Is the subject there the whole time?"""
+    missing = sum(e.span.end_ns - e.span.start_ns for e in lookup.gaps(match.spans, end_ns))
+    yes = "Yes" if missing <= _EDGE_NS else "No"
+    text = f"{yes}: {named(term, match)} is {_verb(match)} {_spans(match.spans)}."
+    return Reply(text, match.spans, "presence")
 
 
 def _moves(query: Query, term: Term, match: Match, end_ns: int) -> Reply | None:
@@ -95,6 +105,7 @@ def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     if not query.subject:
         everything = watched.of("object", "class", "speech", "text")
         return undetectable(query, vocabulary) if query.unknown else _edge(everything, query.order or "first")
+    query = replace(query, subject=_acts_first(query.subject))
     match = find(query, watched)
     if match is None:
         return absent(query.subject[0], watched)
@@ -122,6 +133,11 @@ def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
             f"{capital(name)} is last {verb} at {phrasing.clock(last.span.end_ns)}.", (last,), "when"
         )
     return Reply(f"{capital(name)} is {verb} {phrasing.intervals(match.spans)}.", match.spans, "when")
+
+
+def _acts_first(subject: tuple[Term, ...]) -> tuple[Term, ...]:
+    """What is only heard before what is seen: "when does the dog bark" asks for the bark."""
+    return tuple(sorted(subject, key=lambda term: set(term.labels) != {"sound"}))
 
 
 def _is_so_many(query: Query, row: Row) -> bool:
@@ -177,6 +193,12 @@ def how_long(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
     if match is None:
         return absent(query.subject[0], watched)
     name = capital(named(query.subject[0], match))
+    exact = tuple(row for row in match.rows if _is_so_many(query, row)) if query.number is not None else ()
+    if exact:
+        spans = lookup.join(exact)
+        lasts = phrasing.seconds(sum(e.span.end_ns - e.span.start_ns for e in spans))
+        count = phrasing.plural(match.label, query.number or 0)
+        return Reply(f"{count} for {lasts}: {_spans(spans)}.", spans, "how_long")
     if query.ordinal is not None:
         one, missing = _nth_span(query, match)
         if one is None:

@@ -43,6 +43,12 @@ def phrase(query: Query, rows: Sequence[Row], where: str) -> Reply:
     return Reply(f"{yes}{phrasing.conjunction(quotes)}.", spans, where)
 
 
+def holding(rows: Sequence[Row], asked: str) -> list[Row]:
+    """The rows in which the phrase is."""
+    held = {place.row.id for place in places(rows, asked)}
+    return [row for row in rows if row.id in held]
+
+
 def resembles(text: str, phrase: str) -> bool:
     """Whether a weakly read text may be the phrase asked for."""
     return SequenceMatcher(None, text.lower(), phrase.lower()).ratio() >= _RESEMBLES

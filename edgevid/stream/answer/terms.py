@@ -175,6 +175,14 @@ CLASS_RANGES: dict[str, tuple[tuple[int, int], ...]] = {
     "panda": ((387, 388),),
 }
 
+# The first and last AudioSet label (lower case) of a branch, which YAMNet lists in one piece.
+SOUND_RANGES: dict[str, tuple[str, str]] = {
+    "animal": ("animal", "whale vocalization"),
+    "bird": ("bird", "bird flight, flapping wings"),
+    "instrument": ("musical instrument", "scratching (performance technique)"),
+    "vehicle": ("vehicle", "skateboard"),
+}
+
 # AudioSet labels (lower case) below a common word.
 SOUND_GROUPS: dict[str, tuple[str, ...]] = {
     "music": ("music", "musical instrument", "song", "singing", "guitar", "piano", "drum", "orchestra")
@@ -195,6 +203,10 @@ SOUND_GROUPS: dict[str, tuple[str, ...]] = {
     "traffic": ("vehicle", "motor vehicle (road)", "traffic noise, roadway noise", "car", "truck"),
     "applause": ("applause", "clapping", "cheering", "crowd"),
     "clapping": ("applause", "clapping"),
+    "clap": ("applause", "clapping"),
+    "applaud": ("applause", "clapping"),
+    "cheer": ("cheering", "applause"),
+    "background music": ("music", "background music"),
     "silence": ("silence",),
     "siren": ("siren", "civil defense siren", "police car (siren)", "ambulance (siren)"),
     "alarm": ("alarm", "smoke detector, smoke alarm", "alarm clock", "fire alarm", "siren"),

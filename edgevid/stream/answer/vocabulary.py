@@ -94,6 +94,11 @@ class Vocabulary:
                 if name in first_names:
                     self._add(word, "class", first_names[name])
         self._add_signs(objects, first_names)
+        order = list(sounds)
+        for word, (start, end) in terms.SOUND_RANGES.items():
+            if start in sounds and end in sounds:
+                for name in order[order.index(start) : order.index(end) + 1]:
+                    self._add(word, "sound", sounds[name])
         for word, names in terms.SOUND_GROUPS.items():
             for name in names:
                 if name in sounds:
