@@ -66,6 +66,11 @@ class Mouth:
     yaw_deg: float
     pitch_deg: float
 
+    @property
+    def shut(self) -> bool:
+        """Whether the lips touch, by their colour."""
+        return self.redness >= SHUT
+
 
 class MouthAtlas:
     """Collects mouths; bounded in number and memory."""
@@ -128,7 +133,7 @@ class MouthAtlas:
         for i, (known, other) in enumerate(zip(self._measures, self.mouths, strict=True)):
             shapes = float(np.abs(key - known)[:2].max()) / _APART
             distance = max(shapes, float(_turned(mouth, other)) / _APART_DEG)
-            if distance < apart:
+            if distance < apart and mouth.shut == other.shut:
                 alike, apart = i, distance
         if apart < 1:
             if sharpness > _SHARPER * self._sharpness[alike]:
@@ -146,7 +151,7 @@ class MouthAtlas:
         lacks = wanted - self._keys()
         cost = np.abs(lacks) @ _COST + _COST_TEETH * np.maximum(-lacks[:, 0], 0)
         if wanted[0] < _SHUT:
-            cost += _COST_PARTED * np.array([mouth.redness < SHUT for mouth in self.mouths], np.float32)
+            cost += _COST_PARTED * np.array([not mouth.shut for mouth in self.mouths], np.float32)
         cost += np.array([_COST_DEG * _turned(mouth, face) for mouth in self.mouths], np.float32)
         if last is not None:
             looks = np.stack([mouth.looks for mouth in self.mouths])
