@@ -9,6 +9,7 @@ from typing import Any
 from edgevid.core.nouns import Box, Kind, Observation, TimeSpan
 
 ROW_COLUMNS = "id, video_id, kind, label, start_ns, end_ns, score, count, boxes, model_id, wall_ns"
+ROW_COLUMNS_NO_BOXES = ROW_COLUMNS.replace("boxes", "'[]'")
 VIDEO_COLUMNS = "id, uri, wall_ns, duration_ns, width, height, has_audio, channels, label"
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,39 @@ def test_rows_come_back_as_they_went_in_ordered_by_time() -> None:
         assert memory.rows(video, start_ns=3 * S)[0].id == late_id
         assert memory.rows(video, end_ns=5 * S)[0].id == early_id
         assert memory.rows(video + 1) == []
+
+
+def test_rows_may_be_read_without_boxes() -> None:
+    with Memory() as memory:
+        video = make_video(memory)
+        seen = observation("object", "person", 0, 2, boxes=(Box(0.1, 0.2, 0.5, 1.0),))
+        memory.add(video, seen)
+        assert [row.observation for row in memory.rows(video, boxes=False)] == [replace(seen, boxes=())]
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_the_version_differs_after_every_change(tmp_path: Path, in_file: bool) -> None:
+    path = tmp_path / "m.db" if in_file else None
+    with Memory(path) as memory:
+        versions = [memory.version()]
+        video = make_video(memory)
+        versions.append(memory.version())
+        row = memory.add(video, observation("object", "person", 0, 2))
+        versions.append(memory.version())
+        assert memory.version() == versions[-1]
+        memory.rows(video)
+        assert memory.version() == versions[-1]
+        memory.extend(row, end_ns=3 * S, score=0.9)
+        versions.append(memory.version())
+        memory.set_watched(video, 3 * S)
+        versions.append(memory.version())
+        if path is not None:
+            with Memory(path) as other:
+                other.add(video, observation("object", "dog", 0, 2))
+            versions.append(memory.version())
+        memory.delete_video(video)
+        versions.append(memory.version())
+        assert len(set(versions)) == len(versions)
 
 
 def test_extend_moves_the_end_and_keeps_the_best_score() -> None:

@@ -46,6 +46,7 @@ class Answerer:
     def __init__(self, memory: Memory, *, store: ModelStore, vocabulary: Vocabulary | None = None) -> None:
         self._memory = memory
         self._store = store
+        self._read: tuple[tuple[int, tuple[int, int]], Watched] | None = None
         self.vocabulary = vocabulary or load_vocabulary(store)
 
     def answer(self, video_id: int, question: str) -> Answer:
@@ -65,7 +66,7 @@ class Answerer:
         )
 
     def _reply(self, video_id: int, question: str) -> Reply:
-        watched = Watched.read(self._memory, video_id)
+        watched = self._watched(video_id)
         code = language.detect(question)
         if code != "en":
             return Reply(language.REFUSALS[code], (), "language")
@@ -92,6 +93,14 @@ class Answerer:
             query = intent.parse(plainer, self.vocabulary)
         unseen = without_picture(query, watched)
         return unseen or self._fall_back(query, watched, self._dispatch(query, watched))
+
+    def _watched(self, video_id: int) -> Watched:
+        """The video's rows, read again only when something may have changed."""
+        key = video_id, self._memory.version()
+        read = self._read
+        if read is None or read[0] != key:
+            self._read = read = key, Watched.read(self._memory, video_id)
+        return read[1]
 
     def _fall_back(self, query: Query, watched: Watched, reply: Reply) -> Reply:
         """Where nothing seen fits, what is said or written may; else name what comes nearest."""
@@ -157,7 +166,7 @@ class Answerer:
             case "nobody":
                 return order.nobody(query, watched)
             case "where":
-                return order.where(query, watched)
+                return order.where(query, watched, self._memory)
             case "when":
                 return seeing.when(query, watched, vocabulary)
             case "either":

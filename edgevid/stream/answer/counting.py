@@ -88,7 +88,8 @@ def enough(query: Query, watched: Watched) -> Reply:
 
 def _in_all(query: Query, boxed: tuple[Row, ...]) -> Reply:
     spans = lookup.join(boxed)
-    inside = [tuple(row for row in boxed if row.id in e.rows) for e in spans]
+    by_id = {row.id: row for row in boxed}
+    inside = [tuple(by_id[i] for i in e.rows) for e in spans]
     count = sum(lookup.most_at_once(rows)[0] for rows in inside)
     if len(spans) == 1:
         return Reply(f"{_plural(query, boxed, count)}, {phrasing.intervals(spans)}.", spans, "how_many")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -198,12 +199,12 @@ def most_at_once(rows: Iterable[Row]) -> tuple[int, Evidence]:
         {t for row in ordered for t in (row.observation.span.start_ns, row.observation.span.end_ns)}
     )
     best: tuple[int, Evidence] | None = None
+    here: list[Row] = []
+    coming = deque(ordered)
     for start_ns, end_ns in pairwise(edges):
-        here = [
-            r
-            for r in ordered
-            if r.observation.span.start_ns <= start_ns and r.observation.span.end_ns >= end_ns
-        ]
+        while coming and coming[0].observation.span.start_ns <= start_ns:
+            here.append(coming.popleft())
+        here = [row for row in here if row.observation.span.end_ns >= end_ns]
         count = sum(row.observation.count for row in here)
         if here and (best is None or count > best[0]):
             best = count, Evidence(TimeSpan(start_ns, end_ns), tuple(row.id for row in here))
@@ -220,5 +221,7 @@ def listing(rows: Sequence[Row], *, floor: float = 0.0) -> list[tuple[str, tuple
         if row.observation.score >= (max(floor, _CLASS_FLOOR) if row.observation.kind == "class" else floor)
     ]
     total = durations(chosen)
-    names = sorted(total, key=lambda name: -total[name])
-    return [(name, tuple(row for row in chosen if row.observation.label == name)) for name in names]
+    by_label = defaultdict(list)
+    for row in chosen:
+        by_label[row.observation.label].append(row)
+    return [(name, tuple(by_label[name])) for name in sorted(total, key=lambda name: -total[name])]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from edgevid.core.nouns import Evidence, Kind, TimeSpan
-from edgevid.memory.memory import Row
+from edgevid.memory.memory import Memory, Row
 from edgevid.perception.speech import UNRECOGNISED
 from edgevid.stream.answer import lookup, phrases, phrasing, seeing, speech
 from edgevid.stream.answer.intent import Query
@@ -120,10 +120,11 @@ def nobody(query: Query, watched: Watched) -> Reply:
     return Reply(f"The picture is empty of people {phrasing.intervals(gaps)}.", gaps, "nobody")
 
 
-def where(query: Query, watched: Watched) -> Reply:
+def where(query: Query, watched: Watched, memory: Memory) -> Reply:
     """In which part of the picture?"""
     match = lookup.seen(watched, query.subject[0])
-    boxes = [] if match is None else [box for row in match.rows[:1] for box in row.observation.boxes]
+    row = None if match is None else memory.row(match.rows[0].id)
+    boxes = () if row is None else row.observation.boxes
     if match is None or not boxes:
         reply = seeing.absent(query.subject[0], watched)
         return reply if match is None else Reply("I cannot tell where.", (), "cannot")

@@ -29,12 +29,12 @@ class Watched:
 
     @classmethod
     def read(cls, memory: Memory, video_id: int) -> Watched:
-        """All rows of the video."""
+        """All rows of the video, without their boxes."""
         video = memory.video(video_id)
         rows: list[Row] = []
         things: list[Row] = []
         faint: dict[str, list[Row]] = {CLASS_PACK: [], TEXT_PACK: []}
-        for row in memory.rows(video_id, kinds=(*KINDS, "faint")):
+        for row in memory.rows(video_id, kinds=(*KINDS, "faint"), boxes=False):
             o = row.observation
             kept = rows if o.kind != "faint" else faint.get(o.model_id, things)
             kept.append(_clamped(row, video.duration_ns))
