@@ -13,7 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgevid.core.errors import MissingPartError
+from edgevid.lipsync.apertium import ApertiumTranslator
+from edgevid.lipsync.espeak import EspeakVoice
 from edgevid.media.encode import VideoWriter
+from edgevid.models.store import ModelStore
+
+from .talks import TEXT, film, frame_times, spoken
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -33,6 +39,34 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.write(np.roll(scenes[index // 24], index % 24, axis=1))
         writer.write_audio(tone)
     return path
+
+
+@pytest.fixture(scope="session")
+def speech_parts(store: ModelStore) -> None:
+    """All parts of a dub are on this machine; else the test is skipped, saying what to install."""
+    for pack in ("moonshine-tiny-en", "silero-vad"):
+        store.where(pack)
+    try:
+        EspeakVoice().close()
+        ApertiumTranslator(pairs=[("en", "es")]).close()
+    except MissingPartError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def english(speech_parts: None) -> tuple[np.ndarray[Any, Any], int]:
+    """Clear English: samples and rate."""
+    return spoken(TEXT)
+
+
+@pytest.fixture(scope="session")
+def talk(tmp_path_factory: pytest.TempPathFactory, english: tuple[np.ndarray[Any, Any], int]) -> Path:
+    """English over a soft hum, and a second of hum alone before and after."""
+    samples, rate = english
+    hum = (0.01 * np.sin(2 * np.pi * 180 * np.arange(len(samples) + 2 * rate) / rate)).astype(np.float32)
+    hum[rate : rate + len(samples)] += 0.5 * samples
+    path = tmp_path_factory.mktemp("talk") / "a talk.mp4"
+    return film(path, hum, rate, frame_times(len(hum) / rate, 12))
 
 
 @pytest.fixture

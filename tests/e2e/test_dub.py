@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,79 +14,14 @@ import av
 import numpy as np
 import pytest
 
-from edgevid.core.errors import MissingPartError
-from edgevid.lipsync.apertium import ApertiumTranslator
 from edgevid.lipsync.espeak import EspeakVoice
 from edgevid.media.encode import VideoWriter
 from edgevid.media.source import open_source
-from edgevid.models.store import ModelStore
 
-from .conftest import json_lines
+from .conftest import Run, json_lines
+from .talks import film, frame_times, pictures_of, sound_of
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-pytestmark = pytest.mark.packs
-
-_TEXT = "Good morning to all of you. I would like to show you my house. It has a red door."
-
-
-@pytest.fixture(scope="module", autouse=True)
-def parts(store: ModelStore) -> None:
-    """All parts are on this machine; else the tests are skipped, saying what to install."""
-    for pack in ("moonshine-tiny-en", "silero-vad"):
-        store.where(pack)
-    try:
-        EspeakVoice().close()
-        ApertiumTranslator(pairs=[("en", "es")]).close()
-    except MissingPartError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def english() -> tuple[np.ndarray[Any, Any], int]:
-    """Clear English: samples and rate."""
-    voice = EspeakVoice()
-    try:
-        spoken = voice.speak(_TEXT, language="en-us", rate=0.9)
-    finally:
-        voice.close()
-    return spoken.samples, spoken.rate
-
-
-def _film(
-    path: Path, sound: np.ndarray[Any, Any], rate: int, times_ns: list[int], *, fps: float = 12
-) -> Path:
-    y, x = np.mgrid[0:96, 0:128]
-    picture = np.stack([x, y, x + y], axis=2).astype(np.uint8)
-    with VideoWriter(path, width=128, height=96, fps=fps, sample_rate=rate) as writer:
-        for index, time_ns in enumerate(times_ns):
-            writer.write(np.roll(picture, index, axis=1), pts_ns=time_ns)
-        writer.write_audio(sound)
-    return path
-
-
-def _times(seconds: float, fps: float) -> list[int]:
-    return [round(n * 1e9 / fps) for n in range(int(seconds * fps))]
-
-
-@pytest.fixture(scope="module")
-def talk(tmp_path_factory: pytest.TempPathFactory, english: tuple[np.ndarray[Any, Any], int]) -> Path:
-    """English over a soft hum, and a second of hum alone before and after."""
-    samples, rate = english
-    hum = (0.01 * np.sin(2 * np.pi * 180 * np.arange(len(samples) + 2 * rate) / rate)).astype(np.float32)
-    hum[rate : rate + len(samples)] += 0.5 * samples
-    path = tmp_path_factory.mktemp("talk") / "a talk.mp4"
-    return _film(path, hum, rate, _times(len(hum) / rate, 12))
-
-
-def _sound(path: Path) -> np.ndarray[Any, Any]:
-    with open_source(path) as source:
-        return np.concatenate([c.samples for c in source.audio(sample_rate=16_000)])
-
-
-def _pictures(path: Path) -> list[int]:
-    with open_source(path) as source:
-        return [frame.pts_ns for frame in source.frames()]
+pytestmark = [pytest.mark.packs, pytest.mark.usefixtures("speech_parts")]
 
 
 def test_a_talk_is_dubbed_with_all_tracks(talk: Path, edgevid: Run, tmp_path: Path) -> None:
@@ -105,17 +39,17 @@ def test_a_talk_is_dubbed_with_all_tracks(talk: Path, edgevid: Run, tmp_path: Pa
         tracks = [(s.type, s.metadata.get("language")) for s in container.streams][1:]
     assert tracks == [("audio", "spa"), ("audio", "eng"), ("subtitle", "spa")]
     assert "puerta" in output.with_suffix(".srt").read_text().lower()
-    assert _pictures(output) == pytest.approx(_pictures(talk), abs=1e6)
+    assert pictures_of(output) == pytest.approx(pictures_of(talk), abs=1e6)
 
 
 def test_outside_of_speech_the_sound_is_the_original(talk: Path, edgevid: Run, tmp_path: Path) -> None:
     output = tmp_path / "charla.mp4"
     done = edgevid("dub", talk, "--to", "es", "-o", output)
     assert done.returncode == 0, done.stderr
-    before, after = _sound(talk)[1600:9600], _sound(output)[1600:9600]
+    before, after = sound_of(talk)[1600:9600], sound_of(output)[1600:9600]
     assert np.corrcoef(before, after)[0, 1] > 0.98  # both went through a lossy codec
     inside = slice(24_000, 40_000)
-    assert abs(np.corrcoef(_sound(talk)[inside], _sound(output)[inside])[0, 1]) < 0.5
+    assert abs(np.corrcoef(sound_of(talk)[inside], sound_of(output)[inside])[0, 1]) < 0.5
 
 
 def test_a_new_voice_needs_no_translator(talk: Path, edgevid: Run, tmp_path: Path) -> None:
@@ -135,7 +69,7 @@ def test_without_speech_the_sound_stays(clip: Path, edgevid: Run, tmp_path: Path
     assert done.returncode == 0, done.stderr
     (stats,) = json_lines(done.stdout)
     assert stats["clauses"] == 0 and "no speech found" in stats["warnings"][0]
-    before, after = _sound(clip), _sound(output)
+    before, after = sound_of(clip), sound_of(output)
     assert np.corrcoef(before[3200:48_000], after[3200:48_000])[0, 1] > 0.98
 
 
@@ -148,16 +82,16 @@ def test_odd_files(
     samples, rate = english
     seconds = len(samples) / rate
     fps = 60.0 if kind == "60 fps" else 12.0
-    times = _times(seconds, fps)
+    times = frame_times(seconds, fps)
     if kind == "8 kHz":
         samples, rate = soxr.resample(samples, rate, 8000), 8000
     elif kind == "variable":
         times = [t for n, t in enumerate(times) if n < 8 or n % 7 in (0, 1)]
     elif kind == "one second":
-        samples, times = samples[:rate], _times(1, fps)
+        samples, times = samples[:rate], frame_times(1, fps)
     elif kind == "pictures end first":
-        times = _times(1, fps)
-    source = _film(tmp_path / "odd.mp4", samples, rate, times, fps=fps)
+        times = frame_times(1, fps)
+    source = film(tmp_path / "odd.mp4", samples, rate, times, fps=fps)
     output = tmp_path / "odd.es.mp4"
     done = edgevid("dub", source, "--to", "es", "-o", output, "--json")
     assert done.returncode == 0, done.stderr
@@ -165,8 +99,8 @@ def test_odd_files(
     assert stats["frames"] == len(times)
     if kind != "one second":
         assert stats["dubbed"] >= 1
-    assert _pictures(output) == pytest.approx(_pictures(source), abs=1e6)
-    assert len(_sound(output)) >= len(_sound(source)) - 1600
+    assert pictures_of(output) == pytest.approx(pictures_of(source), abs=1e6)
+    assert len(sound_of(output)) >= len(sound_of(source)) - 1600
 
 
 @pytest.mark.parametrize(
@@ -214,8 +148,8 @@ def _interrupt_dub(*arguments: str | Path) -> None:
 
 def test_ctrl_c_leaves_nothing_behind(talk: Path, tmp_path: Path) -> None:
     source = tmp_path / "long.mkv"
-    samples = np.tile(_sound(talk), 12)
-    _film(source, samples, 16_000, _times(len(samples) / 16_000, 12))
+    samples = np.tile(sound_of(talk), 12)
+    film(source, samples, 16_000, frame_times(len(samples) / 16_000, 12))
     output = tmp_path / "long.es.mkv"
     _interrupt_dub(source, "--to", "es", "-o", output)
     assert list(tmp_path.iterdir()) == [source]
@@ -225,7 +159,7 @@ def test_an_interrupted_live_dub_is_kept(talk: Path, tmp_path: Path) -> None:
     output = tmp_path / "live.mp4"
     _interrupt_dub(talk, "--to", "es", "--live", "-o", output)
     assert list(tmp_path.iterdir()) == [output]
-    assert 0 < len(_pictures(output)) <= len(_pictures(talk))
+    assert 0 < len(pictures_of(output)) <= len(pictures_of(talk))
 
 
 def test_a_killed_voice_costs_nothing(talk: Path) -> None:
@@ -242,7 +176,7 @@ def test_a_killed_voice_costs_nothing(talk: Path) -> None:
     assert stats["dubbed"] == stats["clauses"] >= 1 and voice.restarts == 1
     sound = [item for item in items if isinstance(item, DubbedSound)]
     heard = sum(item.samples.size for item in sound) / sound[0].rate
-    assert heard >= len(_sound(talk)) / 16_000 - 0.1
+    assert heard >= len(sound_of(talk)) / 16_000 - 0.1
 
 
 def test_live_from_a_paced_file(talk: Path, edgevid: Run, tmp_path: Path) -> None:
@@ -256,7 +190,7 @@ def test_live_from_a_paced_file(talk: Path, edgevid: Run, tmp_path: Path) -> Non
         assert time.monotonic() - began >= source.info.duration_s - 0.5
     assert stats["dubbed"] == len(clauses) >= 1
     assert all(clause["start_s"] > clause["source_end_s"] for clause in clauses)
-    assert len(_sound(output)) >= len(_sound(talk)) - 4800
+    assert len(sound_of(output)) >= len(sound_of(talk)) - 4800
     assert '"listen"' in trace.read_text()
 
 
@@ -266,7 +200,7 @@ def test_items_are_typed_and_in_order(talk: Path) -> None:
 
     with DubSession(talk, target="es") as session:
         times = [message.pts_ns for message in session if isinstance(message.payload, DubbedFrame)]
-    assert times == sorted(times) and len(times) == len(_pictures(talk))
+    assert times == sorted(times) and len(times) == len(pictures_of(talk))
 
 
 @pytest.mark.soak
@@ -276,8 +210,8 @@ def test_memory_does_not_grow_with_length(talk: Path, tmp_path: Path) -> None:
     def resident_mb() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
 
-    samples = np.tile(_sound(talk), 40)
-    source = _film(tmp_path / "long.mkv", samples, 16_000, _times(len(samples) / 16_000, 12))
+    samples = np.tile(sound_of(talk), 40)
+    source = film(tmp_path / "long.mkv", samples, 16_000, frame_times(len(samples) / 16_000, 12))
     sizes: list[tuple[float, int]] = []
     with DubSession(source, target="es") as session:
         for message in session:

@@ -23,6 +23,9 @@ _ADD, _CONCATENATION, _CONV, _DEPTHWISE, _DEQUANTIZE = 0, 2, 3, 4, 6
 _MAX_POOL, _RELU, _RESHAPE, _PAD, _PRELU = 17, 19, 22, 34, 54
 _PADDING: Final = ("SAME_UPPER", "VALID")
 _NO_ACTIVATION, _RELU_ACTIVATION = 0, 1
+_MAX_RANK, _MAX_INPUTS = 8, 64
+_MAX_COPIES = 4
+"""Bytes of weights written for each byte of the file: tensors may share a buffer, but not all of them."""
 _DTYPES: Final[Mapping[int, type[np.generic]]] = {0: np.float32, 1: np.float16, 2: np.int32}
 
 
@@ -44,8 +47,9 @@ def convert(model: Path, outputs: Sequence[str]) -> bytes:
     Raises:
         BadModelError: not a TensorFlow Lite file, or an operator is not covered.
     """
+    data = model.read_bytes()
     try:
-        return _Converter(root(model.read_bytes(), b"TFL3")).run(outputs)
+        return _Converter(root(data, b"TFL3"), most_bytes=_MAX_COPIES * len(data)).run(outputs)
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise BadModelError(
             f"{model.name} is not a TensorFlow Lite model this converter reads: {error!r}"
@@ -57,7 +61,12 @@ class _Tensor:
 
     def __init__(self, index: int, table: Table, buffers: Sequence[Table]) -> None:
         self.name = f"t{index}"
-        self.shape = tuple(int(side) for side in table.array(0, np.int32))
+        sides = table.array(0, np.int32)
+        if sides.size > _MAX_RANK:
+            raise ValueError(f"{self.name} has {sides.size} dimensions")
+        self.shape = tuple(int(side) for side in sides)
+        if any(side < 0 for side in self.shape):
+            raise ValueError(f"{self.name} has a negative side: {list(self.shape)}")
         self.value: npt.NDArray[Any] | None = None
         data = buffers[table.scalar(2, "I")].array(0, np.uint8)
         if data.size:
@@ -71,9 +80,9 @@ class _Tensor:
 
 
 class _Converter:
-    """Writes the operators in their order; a value of rank 4 is NCHW."""
+    """Writes the operators in their order, at most ``most_bytes`` of weights; a value of rank 4 is NCHW."""
 
-    def __init__(self, model: Table) -> None:
+    def __init__(self, model: Table, *, most_bytes: int) -> None:
         (subgraph,) = model.tables(2)
         buffers = model.tables(4)
         # The old field holds numbers up to 127, the new one any; files of either age use the larger.
@@ -81,20 +90,32 @@ class _Converter:
         self._tensors = [_Tensor(i, table, buffers) for i, table in enumerate(subgraph.tables(0))]
         self._subgraph = subgraph
         self._graph = GraphWriter("tflite")
+        self._bytes_left = most_bytes
+        self._made: set[str] = set()
 
     def run(self, outputs: Sequence[str]) -> bytes:
-        (image,) = (self._tensors[i] for i in self._subgraph.array(1, np.int32))
+        (image,) = self._named(self._subgraph.array(1, np.int32))
+        self._made.add(image.name)
         self._graph.input("images", np.float32, list(image.shape))
         self._graph.node("Transpose", ["images"], image.name, perm=[0, 3, 1, 2])
         for operator in self._subgraph.tables(3):
-            inputs = [self._tensors[i] for i in operator.array(1, np.int32)]
-            (result,) = (self._tensors[i] for i in operator.array(2, np.int32))
+            inputs = self._named(operator.array(1, np.int32))
+            (result,) = self._named(operator.array(2, np.int32))
+            if result.name in self._made:
+                raise ValueError(f"{result.name} is made twice")
+            self._made.add(result.name)
             self._operator(self._codes[operator.scalar(0, "I")], operator, inputs, result)
-        for index, label in zip(self._subgraph.array(2, np.int32), outputs, strict=True):
-            tensor = self._tensors[index]
+        for tensor, label in zip(self._named(self._subgraph.array(2, np.int32)), outputs, strict=True):
             self._in_tensorflow_order(tensor, label)
             self._graph.output(label, np.float32, list(tensor.shape))
         return self._graph.to_bytes()
+
+    def _named(self, indices: npt.NDArray[np.int32]) -> list[_Tensor]:
+        if indices.size > _MAX_INPUTS:
+            raise ValueError(f"an operator has {indices.size} inputs")
+        if any(not 0 <= index < len(self._tensors) for index in indices):
+            raise ValueError(f"there is no tensor {indices.min() if indices.min() < 0 else indices.max()}")
+        return [self._tensors[index] for index in indices]
 
     def _operator(self, code: int, operator: Table, inputs: list[_Tensor], result: _Tensor) -> None:
         names = [tensor.name for tensor in inputs]
@@ -149,16 +170,22 @@ class _Converter:
             self._graph.node("Relu", [inner], result.name)
 
     def _max_pool(self, options: Table, names: list[str], result: _Tensor) -> None:
+        window = [options.scalar(4, "i"), options.scalar(3, "i")]
+        if min(window) < 1:
+            raise ValueError(f"the window of {result.name} is {window}")
         self._graph.node(
             "MaxPool",
             names,
             result.name,
-            kernel_shape=[options.scalar(4, "i"), options.scalar(3, "i")],
+            kernel_shape=window,
             strides=[options.scalar(2, "i"), options.scalar(1, "i")],
             auto_pad=_PADDING[options.scalar(0, "B")],
         )
 
     def _weight(self, tensor: _Tensor, value: npt.NDArray[Any]) -> str:
+        self._bytes_left -= value.nbytes
+        if self._bytes_left < 0:
+            raise ValueError("it names more weights than it holds")
         if value.dtype == np.float32:
             return self._graph.weight(tensor.name, value)
         stored = self._graph.weight(f"{tensor.name}:f16", value)
