@@ -36,7 +36,8 @@ _RAW = Speaker(width=1.0, gap=0.0, thickness=0.0)
 _COST = np.array([1.0, 0.4, 0.2], np.float32)
 _COST_DEG, _COST_LOOKS, _STAY = 0.004, 0.15, 0.03
 _COST_TEETH = 1.5  # more for a mouth that is too far open: shut, it still shows its teeth
-_SHUT, _COST_PARTED = 0.02, 0.2  # widths of opening below which lips shall touch, and for lips that do not
+# Widths of opening below which lips shall touch, above which they shall not, and for lips that do otherwise.
+_SHUT, _PARTED, _COST_WRONG = 0.02, 0.05, 0.2
 _LOOKS_X, _LOOKS_Y = np.linspace(-0.5, 0.5, 11), np.linspace(-0.3, 0.4, 8)  # in widths of the mouth
 
 Image = npt.NDArray[np.uint8]
@@ -150,8 +151,9 @@ class MouthAtlas:
         the ``last`` one drawn is preferred a little, and those that look like it: nothing flickers."""
         lacks = wanted - self._keys()
         cost = np.abs(lacks) @ _COST + _COST_TEETH * np.maximum(-lacks[:, 0], 0)
-        if wanted[0] < _SHUT:
-            cost += _COST_PARTED * np.array([not mouth.shut for mouth in self.mouths], np.float32)
+        shut = np.array([mouth.shut for mouth in self.mouths])
+        if wanted[0] < _SHUT or wanted[0] > _PARTED:
+            cost += _COST_WRONG * (shut != (wanted[0] < _SHUT))
         cost += np.array([_COST_DEG * _turned(mouth, face) for mouth in self.mouths], np.float32)
         if last is not None:
             looks = np.stack([mouth.looks for mouth in self.mouths])
