@@ -178,4 +178,4 @@ class Answerer:
             case "presence":
                 return seeing.presence(query, watched, vocabulary)
             case _:
-                return doing.doing(query, watched) or seeing.which(query, watched)
+                return doing.doing(query, watched, vocabulary) or seeing.which(query, watched)

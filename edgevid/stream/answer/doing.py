@@ -13,6 +13,7 @@ from edgevid.stream.answer.vocabulary import Vocabulary
 from edgevid.stream.answer.watched import Watched
 
 _DOING = re.compile(r"\b(?:doing|up to)\b|\bwhat (?:does|do|did) (?:he|she|they|it|the \w+) do\b")
+_PLAYS = re.compile(r"^(?:what|which)(?: \w+)? (?:is|are|do|does) (?:\w+ ){1,2}play(?:ing)?$")
 _WORN_ON = re.compile(
     rf"\b(?:on|over|around|in) (?:his|her|their|its|the) ({'|'.join(kinds.WORN_ON)}|feet)\b"
 )
@@ -20,8 +21,13 @@ _ASKS_WHICH = re.compile(r"(?:what|which)\b")
 _CLOTHES = frozenset("clothe clothing outfit garment".split()) | {"piece of clothing", "item of clothing"}
 
 
-def doing(query: Query, watched: Watched) -> Reply | None:
-    """What somebody sits on, rides, eats, or is doing; None when the question asks for something else."""
+def doing(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply | None:
+    """What somebody sits on, rides, eats, plays or is doing; None when the question asks for something
+    else."""
+    if _PLAYS.search(query.text):
+        played = weighing.of_kind(watched, vocabulary.find(["sport", "or", "instrument"]))
+        if played is not None:
+            return played
     for pattern, (purpose, labels) in terms.RELATIONS.items():
         if re.search(rf"\b{pattern}(?: (?:here|there|now|in the|at the|during)\b.*)?$", query.text):
             return _needed(purpose, labels, watched)

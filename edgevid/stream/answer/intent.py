@@ -118,6 +118,7 @@ def parse(question: str, vocabulary: Vocabulary) -> Query:
     return _classify(text, question, base)
 
 
+_ASKS_WHAT = re.compile(r"(?:what|which|tell me|(?:the )?\w+ on)\b")
 _SAYS_OR_CUTS = re.compile(rf"{patterns.SAID.pattern}|{patterns.CUTS.pattern}|\bwords?\b")
 
 
@@ -147,10 +148,9 @@ def _classify(text: str, question: str, base: Query) -> Query:
     if patterns.ON_BODY.search(text):
         return replace(base, intent="worn")
     if writing.asks_for_writing(text) or (not base.subject and writing.asks_for_signs(text)):
-        asks_what = re.match(r"(?:what|which)\b", text)
-        return replace(
-            base, intent="written", phrase=phrase or (None if asks_what else phrases.spoken_phrase(text))
-        )
+        words = None if _ASKS_WHAT.match(text) else phrases.spoken_phrase(text)
+        wants = "which" if writing.asks_for_a_clock(text) else base.wants
+        return replace(base, intent="written", phrase=phrase or words, wants=wants)
     if re.search(r"^(?!is there).*\b(gender|male|female|(boy|man) or (a )?(girl|woman)|how old)\b", text):
         return replace(base, intent="cannot", attribute="age or gender")
     if patterns.WRITTEN_WORD.search(text):

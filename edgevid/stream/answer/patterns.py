@@ -31,10 +31,10 @@ GESTURES = _any(
     "which_sign_is what_sign_is sign_does signed sign_language signing gesture* his_hands her_hands "
     "their_hands"
 )
-HOLDS = _any("hold* held carry* carries carried")
+HOLDS = _any("hold* held carry* carries carried in_his_hands in_her_hands in_their_hands")
 WRITTEN = _any(
     "written write* text* caption* title* subtitle* read reads sign signs letters? inscription labell?e?d?",
-    "printed logo* intertitle* credits? words?_on banner poster plate",
+    "printed logo* intertitle* credits? words?_on banner poster license_plate licence_plate number_plate",
 )
 IS_THERE = re.compile(
     r"^(?:(?:is|are|was|were) there|any|(?:can|do|did|could) (?:you|i|we) hear|(?:does|do|did) (?:the|a"
@@ -252,7 +252,8 @@ FUNCTION_WORDS = frozenset(
         " later same certain large small big little single piece item were got both them him himself herself"
         " themselves itself alone object stuff third fourth fifth sixth someone around longest often most"
         " until till since behind above below beside besides against among without inside outside toward"
-        " towards onto upon together apart make made carry carrying main subject depicted"
+        " towards onto upon together apart make made carry carrying main subject"
+        " depicted past goe drive drives"
     ).split()
 )
 

@@ -39,7 +39,7 @@ _TAIL = re.compile(
     r"\s+(?:(?:in|during|on|from|within) (?:the|this|there|it|that)\b.*|by (?:him|her|them|it|anyone"
     r"|someone|the \w+)"
     r"|at (?:all|any (?:point|time)|some (?:point|time)|the .*)|anywhere|somewhere|ever|aloud|out loud|too"
-    r"|comes? up|(?:is |was |are |were |be |being |get |gets )?"
+    r"|comes? up|(?:shows?|pops?|turns?) up|(?:is |was |are |were |be |being |get |gets )?"
     r"(?:said|spoken|mentioned|uttered|used|heard|brought up|appear\w*|occur\w*|shown|visible|written"
     r"|on screen"
     r"|on the screen|displayed))$"

@@ -241,8 +241,12 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
         asked_for = [row for row in rows if row.observation.label in labels]
     if not (asked_for or heard) and (likely := weighing.of_kind(watched, query.subject)) is not None:
         return likely
-    if not asked_for and query.subject and (_is_group(query.subject[0]) or not rows):
-        return absent(query.subject[0], watched)
+    if not asked_for and query.subject:
+        missing = absent(query.subject[0], watched)
+        if _is_group(query.subject[0]) or not rows or heard:
+            return missing
+        shown = which(replace(query, subject=()), watched)
+        return Reply(f"{missing.text[:-1]}; what I see: {shown.text}", shown.evidence, "absent")
     if _SPECIES.search(query.text):
         asked_for = [row for row in asked_for or rows if row.observation.kind == "class"] or asked_for
     if query.order is not None and rows:

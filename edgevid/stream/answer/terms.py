@@ -126,6 +126,14 @@ RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
             "cake",
         ),
     ),
+    r"(?:fly|flies|flying|flew)(?: by| past| around| through .*| over .*| in .*)?": (
+        "that flies",
+        ("airplane", "bird", "kite", "frisbee", "sports ball"),
+    ),
+    r"(?:thrown|throws|throwing|kicked|kicks|kicking|caught|catches|catching|hits|hitting)": (
+        "to throw or kick",
+        ("sports ball", "frisbee"),
+    ),
     r"(?:drink|drinks|drinking)(?: from| out of)?": ("to drink from", ("bottle", "cup", "wine glass")),
     r"(?:play|plays|playing) with": (
         "to play with",

@@ -12,7 +12,7 @@ _BEARERS = frozenset(
         " blackboard board boat book bottle box bracelet building bus cab can cap caption car card carton"
         " chalkboard chyron clock coat container counter cover cup display document door dress envelope"
         " flag flyer form gate gauge graffiti grave hat headline helmet hoodie inscription intertitle"
-        " jacket jar jersey key label leaflet letter lettering logo lorry magazine map marquee mat menu"
+        " jacket jar jersey key label leaflet letter lettering line logo lorry magazine map marquee mat menu"
         " meter mirror monitor monument mug nameplate newspaper note noticeboard overlay package packet"
         " page paper placard plaque plate post poster print roof scarf scoreboard screen ship shirt shop"
         " sign signboard signpost stamp sticker stone store storefront subtitle sweater sweatshirt tag"
@@ -37,6 +37,7 @@ _STRONG = (
 )
 _WEAK = r"brands?|compan(?:y|ies)|bands?|teams?|firms?|shops?|stores?|products?|years?|dates?|message|phrase"
 _WRITTEN = r"printed|written|painted|displayed|legible|readable|advertised|stamped|embroidered"
+_SHOWN = "shown|visible|seen|wears?|wearing|bears?|has|have"
 _ON = (
     r"\bon (?:it|him|her|them|(?:(?:the|his|her|their|its|this|that|a|an) )?(?:[\w'-]+ ){0,4}"
     rf"(?:{'|'.join(sorted(_BEARERS))})s?)\b"
@@ -44,17 +45,25 @@ _ON = (
 _CORNER = r"in (?:the|a) (?:\w+ ){0,2}corner|at the (?:very )?(?:top|bottom)"
 _NAMES = re.compile(
     rf"\b(?:what|which)(?: is the| are the)? (?:[\w'-]+ ){{0,2}}?(?:"
-    rf"(?:{_STRONG})\b(?! of\b).*(?:\b(?:{_WRITTEN}|shown|visible|seen|{_CORNER})\b|{_ON})"
+    rf"(?:{_STRONG})\b(?! of\b).*(?:\b(?:{_WRITTEN}|{_SHOWN}|{_CORNER})\b|{_ON})"
     rf"|(?:{_WEAK})\b.*(?:\b(?:{_WRITTEN})\b|{_ON})"
-    r"|(?:watermarks?|logos?|captions?|slogans?|headlines?|licen[cs]e plates?)\b)"
+    r"|(?:score|(?:shirt|jersey|bus|car|house|phone|player|start|bib|room) numbers?"
+    r"|watermarks?|logos?|captions?|slogans?|headlines?|licen[cs]e plates?)\b)"
+    r"|^what is (?:being )?(?:advertised|painted|stamped|engraved|embroidered)\b"
+    r"|^(?:the )?(?:numbers?|names?|words?|text|logo|letters) on (?:the|his|her|its|their)\b"
+)
+_CLOCK = re.compile(
+    r"^what time (?:is (?:shown|displayed)\b"
+    r"|does the (?:\w+ )?(?:clock|watch|timer|display|screen|counter)\b)"
 )
 _SIGNS = re.compile(
-    r"^(?:(?:what|which)(?: is| are)?(?: the)?|(?:is|are) there(?: an?| any| some)?"
+    r"^(?:is|are) there (?:an?|any|some) words?\b"
+    r"|^(?:(?:what|which)(?: is| are)?(?: the)?|(?:is|are) there(?: an?| any| some)?"
     r"|(?:do|can) (?:you|we|i) (?:see|read)(?: an?| any| some)?)"
     r" (?:numbers?|digits?|letters?|words?(?= (?:appears?|(?:do|can) (?:you|we|i) (?:see|read))))\b"
     r"(?! of\b)(?!.*\b(?:sa(?:y|id)|spoken|heard?|used?|mean))"
 )
-_NUMBER = re.compile(r"\b(?:numbers?|digits?|numerals?|score|figures?|time ?codes?|year)\b")
+_NUMBER = re.compile(r"\b(?:what time|numbers?|digits?|numerals?|score|figures?|time ?codes?|year)\b")
 
 
 def asks_for_writing(text: str) -> bool:
@@ -62,13 +71,18 @@ def asks_for_writing(text: str) -> bool:
 
     The head of what "says" something decides: a shirt is read, the man in the shirt is heard.
     """
-    if _NAMES.search(text):
+    if _NAMES.search(text) or _CLOCK.match(text):
         return True
     match = _SAYS.search(text)
     if match is None:
         return False
     head = singular(_PREPOSITION.split(f"{match.group(1)}")[0].split()[-1].split("-")[-1])
     return head in (_DISPLAYS if match.group(2) in ("show", "display", "indicate") else _BEARERS)
+
+
+def asks_for_a_clock(text: str) -> bool:
+    """Whether it asks what a clock in the picture shows, not when something is."""
+    return bool(_CLOCK.match(text))
 
 
 def asks_for_signs(text: str) -> bool:
