@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "base/error.h"
 
@@ -32,21 +33,36 @@ void check(const Picture& picture, const MouthPatch& patch) {
           "composite: a number is not finite, the feather not above 0, or the opacity not 0 to 1");
 }
 
-// Distance from (x, y) to the outline, 0 outside of it (even-odd rule).
-float depth_inside(const MatrixRef<const float>& outline, float x, float y) {
-  bool inside = false;
-  float nearest = INFINITY;
+struct Edge {
+  float x, y, end_y, dx, dy;
+  float per_square, slope;  // 1 / length^2, dx / dy
+};
+
+std::vector<Edge> edges_of(const MatrixRef<const float>& outline) {
+  std::vector<Edge> edges;
   const float* a = outline.row(outline.rows - 1);
   for (int64_t i = 0; i < outline.rows; ++i) {
     const float* b = outline.row(i);
-    if ((a[1] > y) != (b[1] > y) && x < (b[0] - a[0]) * (y - a[1]) / (b[1] - a[1]) + a[0]) inside = !inside;
     const float dx = b[0] - a[0], dy = b[1] - a[1];
-    const float along = ((x - a[0]) * dx + (y - a[1]) * dy) / std::max(dx * dx + dy * dy, 1e-12f);
-    const float t = std::clamp(along, 0.0f, 1.0f);
-    nearest = std::min(nearest, std::hypot(x - a[0] - t * dx, y - a[1] - t * dy));
+    edges.push_back(
+        {a[0], a[1], b[1], dx, dy, 1 / std::max(dx * dx + dy * dy, 1e-12f), dx / (dy != 0 ? dy : 1)});
     a = b;
   }
-  return inside ? nearest : 0.0f;
+  return edges;
+}
+
+// Distance from (x, y) to the outline, 0 outside of it (even-odd rule).
+float depth_inside(const std::vector<Edge>& edges, float x, float y) {
+  bool inside = false;
+  float nearest = INFINITY;
+  for (const Edge& e : edges) {
+    const float rx = x - e.x, ry = y - e.y;
+    if ((e.y > y) != (e.end_y > y) && rx < e.slope * ry) inside = !inside;
+    const float t = std::clamp((rx * e.dx + ry * e.dy) * e.per_square, 0.0f, 1.0f);
+    const float ox = rx - t * e.dx, oy = ry - t * e.dy;
+    nearest = std::min(nearest, ox * ox + oy * oy);
+  }
+  return inside ? std::sqrt(nearest) : 0.0f;
 }
 
 // Where a pixel lies in the grid: its square's upper left point, and how far on it is.
@@ -93,12 +109,13 @@ void blend_pixel(uint8_t* pixel, const MouthPatch& patch, const Spot& spot, floa
 
 void composite(const Picture& picture, const MouthPatch& patch) {
   check(picture, patch);
+  const std::vector<Edge> edges = edges_of(patch.outline);
   const int64_t right = patch.left + (patch.grid_cols - 1) * patch.step;
   const int64_t bottom = patch.top + (patch.field.rows / patch.grid_cols - 1) * patch.step;
   for (int64_t y = std::max<int64_t>(patch.top, 0); y < std::min(bottom, picture.rows); ++y) {
     uint8_t* row = picture.row(y);
     for (int64_t x = std::max<int64_t>(patch.left, 0); x < std::min(right, picture.cols / kChannels); ++x) {
-      const float depth = depth_inside(patch.outline, static_cast<float>(x), static_cast<float>(y));
+      const float depth = depth_inside(edges, static_cast<float>(x), static_cast<float>(y));
       if (depth <= 0) continue;
       const float t = std::min(depth / patch.feather, 1.0f);
       const float weight = patch.opacity * t * t * (3 - 2 * t);

@@ -15,7 +15,7 @@ from edgevid.perception import face_detector, face_mesh
 
 def _times(busy_ms: float, late_ms: np.ndarray) -> Times:
     part = np.full(len(late_ms), busy_ms / 3)
-    return Times(part.copy(), part, part, late_ms, len(late_ms))
+    return Times(part.copy(), part, part, late_ms, len(late_ms), 0.001 * busy_ms * len(late_ms))
 
 
 def test_the_slowest_stretch_decides_and_drift_is_seen() -> None:
@@ -42,4 +42,5 @@ def test_every_frame_of_a_face_gets_a_mouth(test_data: Path, store: ModelStore) 
     hiss = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
     times = play(pictures, hiss, seconds=1)
     assert len(times.busy) == FPS and times.drawn == FPS
+    assert 0 < times.processor_s <= times.busy.sum() / 1000 + 0.05
     assert (times.busy > 0).all() and (times.late >= times.busy - 1e-6).all()
