@@ -45,8 +45,6 @@ def connect(
     """
     if uri.kind == "file":
         return _connect_file(uri, limits, threads, closing, start_ns)
-    if uri.kind == "webrtc":
-        raise MissingPartError(f"{uri.text}: WebRTC is not part of this version", fix="use rtsp:// instead")
     if uri.kind in ("pipe", "pulse"):
         return _connect_pipe(uri, limits, threads, closing)
     opened = {"rtsp": _open_rtsp, "device": _open_camera, "alsa": _open_alsa, "screen": _open_screen}

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from edgevid.core.errors import UsageError
 from edgevid.core.limits import MediaLimits
@@ -30,6 +31,14 @@ from edgevid.media.receiver import Patience, Receiver
 from edgevid.media.uri import Uri
 
 
+class Holder(Protocol):
+    """Holds a live source open: ``Receiver``, or ``WebRtcReceiver``, which peers call."""
+
+    def start(self, start_ns: int = 0) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class LiveSource(Source):
     """A live source; ``open_live`` and ``open_paced`` make one. ``stats.live`` counts what happened to it.
 
@@ -44,7 +53,7 @@ class LiveSource(Source):
     """
 
     def __init__(
-        self, info: SourceInfo, stats: ReadStats, intake: Intake, receiver: Receiver, *, limits: MediaLimits
+        self, info: SourceInfo, stats: ReadStats, intake: Intake, receiver: Holder, *, limits: MediaLimits
     ) -> None:
         super().__init__(info, limits=limits, warnings=[])
         self.stats = stats
@@ -93,8 +102,10 @@ class LiveSource(Source):
 def open_live(uri: Uri, *, limits: MediaLimits, threads: int) -> LiveSource:
     """Connect to ``uri`` and prove that it decodes; from then on it is kept connected.
 
-    Errors: as ``open_source``, within 10 s.
+    Errors: as ``open_source``, within 10 s; a WebRTC peer is waited for longer.
     """
+    if uri.kind == "webrtc":
+        return _open_webrtc(uri, limits)
     endless = uri.kind != "pipe"
     patience = Patience(
         open_s=min(OPEN_S, limits.open_timeout_s), stall_s=STALL_S if endless else None, reconnects=endless
@@ -107,6 +118,20 @@ def open_live(uri: Uri, *, limits: MediaLimits, threads: int) -> LiveSource:
         receiver.close()
         raise
     return LiveSource(info, stats, intake, receiver, limits=limits)
+
+
+def _open_webrtc(uri: Uri, limits: MediaLimits) -> LiveSource:
+    from edgevid.media.webrtc.source import WebRtcReceiver
+
+    stats = ReadStats(live=LiveStats())
+    intake = Intake(stats)
+    receiver = WebRtcReceiver(uri, intake, limits=limits)
+    receiver.start()
+    try:
+        return LiveSource(receiver.wait_ready(), stats, intake, receiver, limits=limits)
+    except BaseException:
+        receiver.close()
+        raise
 
 
 def open_paced(recorded: Source, path: Path, *, limits: MediaLimits, threads: int) -> LiveSource:

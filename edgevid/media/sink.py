@@ -1,4 +1,4 @@
-r"""Live outputs: an RTSP or RTP address, HLS, or a window, while a pipeline goes on undisturbed.
+r"""Live outputs, a network address, HLS or a window, while a pipeline goes on undisturbed.
 
     caller --write--> [ newest picture | <= 2 s of sound ] --thread--> encode --> network or disk
                                                                   \--> window
@@ -73,7 +73,7 @@ class _StreamWriter(VideoWriter):
 
 
 class Writer(Protocol):
-    """Where a ``LiveSink`` puts things, from its own thread: a ``VideoWriter`` or a ``Window``."""
+    """Where a ``LiveSink`` puts things from its thread: ``VideoWriter``, ``WebRtcWriter``, ``Window``."""
 
     def __enter__(self) -> Writer: ...
 
@@ -205,33 +205,48 @@ def open_sink(
     fps: float,
     sample_rate: int | None = None,
     video_codec: str | None = None,
+    metadata: dict[str, str] | None = None,
 ) -> VideoWriter | LiveSink:
     """Where pictures and sound go: a file, ``rtsp://`` (announced and recorded by the server there), ``rtp://``
-    (MPEG-TS), a live HLS playlist ``NAME.m3u8`` (its segments beside it, the newest six kept) or ``window:``,
-    pictures on the desktop without sound; closing it is Ctrl-C.
+    (MPEG-TS), ``webrtc://HOST:PORT`` (waits there for up to four browsers or other peers that watch), a live
+    HLS playlist ``NAME.m3u8`` (its segments beside it, the newest six kept) or ``window:``, pictures on the
+    desktop without sound; closing it is Ctrl-C.
 
-    All are context managers with ``write(image, pts_ns=)`` and ``write_audio(samples)``.
+    All are context managers with ``write(image, pts_ns=)`` and ``write_audio(samples)``. ``metadata``: tags
+    such as ``title``, the name of the session where the output has one.
 
     Errors: UsageError for other targets; MissingPartError for encoders, pygame-ce and displays
     that are not there.
     """
-    text = str(target)
+    text, tags = str(target), metadata or {}
     scheme = text.partition(":")[0].lower()
+    if scheme == "webrtc":
+        from edgevid.media.webrtc.sink import WebRtcWriter
+
+        peers = WebRtcWriter(text, sample_rate=sample_rate, title=tags.get("title", "edgevid"))
+        return LiveSink(peers, text, sample_rate=sample_rate)
     if scheme == "window":
         from edgevid.media.window import Window
 
-        window = Window(width=width, height=height)
+        window = Window(width=width, height=height, title=tags.get("title"))
         return LiveSink(window, text, sample_rate=sample_rate, tend=window.tend)
     if "://" in text and scheme not in _CONTAINERS:
         raise UsageError(
-            f"{redact(text)}: cannot be written to", fix="use a file, NAME.m3u8, rtsp://, rtp:// or window:"
+            f"{redact(text)}: cannot be written to",
+            fix="use a file, NAME.m3u8, rtsp://, rtp://, webrtc:// or window:",
         )
-    if "://" not in text and Path(text).suffix.lower() != ".m3u8":
-        return VideoWriter(
-            text, width=width, height=height, fps=fps, sample_rate=sample_rate, video_codec=video_codec
-        )
-    writer = _StreamWriter(
-        redact(text), width=width, height=height, fps=fps, sample_rate=sample_rate, video_codec=video_codec
+    live = "://" in text or Path(text).suffix.lower() == ".m3u8"
+    kind = _StreamWriter if live else VideoWriter
+    writer = kind(
+        redact(text) if live else text,
+        width=width,
+        height=height,
+        fps=fps,
+        sample_rate=sample_rate,
+        video_codec=video_codec,
+        metadata=tags,
     )
+    if not isinstance(writer, _StreamWriter):
+        return writer
     writer.target = text
     return LiveSink(writer, redact(text), sample_rate=sample_rate)

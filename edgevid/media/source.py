@@ -54,7 +54,7 @@ def open_source(
         image_fps: rate of an image sequence.
         paced: read a file as if it came live, in real time; its own times are kept.
 
-    A live source that gives nothing fails within 10 s.
+    A live source that gives nothing fails within 10 s; a WebRTC peer is waited for two minutes.
 
     Errors: BadInputError (missing, empty, not media, damaged beyond use), LimitError, UsageError,
     MissingPartError; each names the source in one line.

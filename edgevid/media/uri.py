@@ -12,7 +12,7 @@
 ``pulse:NAME``, ``alsa:NAME``      a sound source by name
 ``screen:``, ``screen::1``         an X11 display
 ``-``, ``pipe:``, a FIFO           a stream of any container format from standard input or a named pipe
-``webrtc:``                        recognised, not read yet
+``webrtc://HOST:PORT``             waits there for a browser or another peer that sends (``edgevid[webrtc]``)
 ================================  =====================================================================
 
 A path that exists is always taken as that path, whatever characters it holds.

@@ -36,13 +36,21 @@ class Window:
 
     Args:
         width, height: of the pictures; the window opens at this size, or smaller on a small screen.
+        title: of the window.
         on_closed: called once when the user closes the window.
 
     Raises:
         MissingPartError: pygame-ce is not installed, or there is no display.
     """
 
-    def __init__(self, *, width: int, height: int, on_closed: Callable[[], None] = press_ctrl_c) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        height: int,
+        title: str | None = None,
+        on_closed: Callable[[], None] = press_ctrl_c,
+    ) -> None:
         # SDL reads these when it is loaded: no greeting on stdout, and signals stay with the program.
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
@@ -54,6 +62,7 @@ class Window:
             raise MissingPartError("window: there is no display here", fix=_ELSEWHERE)
         self._pygame = pygame
         self._size = width, height
+        self._title = title or _TITLE
         self._on_closed = on_closed
         self._screen: Surface | None = None
 
@@ -71,7 +80,7 @@ class Window:
         except pygame.error as error:
             pygame.display.quit()
             raise MissingPartError(f"window: cannot be opened: {error}", fix=_ELSEWHERE) from None
-        pygame.display.set_caption(_TITLE)
+        pygame.display.set_caption(self._title)
         return self
 
     def __exit__(

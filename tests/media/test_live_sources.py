@@ -232,7 +232,6 @@ def test_a_terminal_is_no_video(monkeypatch: pytest.MonkeyPatch) -> None:
         ("/dev/video97", "no such camera"),
         ("screen:", "no X display"),
         ("mic:", "parec"),
-        ("webrtc:x", "WebRTC"),
     ],
 )
 def test_what_is_missing_is_named_with_its_fix(uri: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""WebRTC in and out for browsers and other peers, through aiortc (``edgevid[webrtc]``)."""
