@@ -111,6 +111,7 @@ def _extras() -> Iterator[Finding]:
             "dubbing from other languages than English (Whisper)",
             "pip install 'edgevid[asr]'",
         ),
+        ("aiortc", "calls in a browser (webrtc://)", "pip install 'edgevid[webrtc]'"),
         ("ctranslate2", "dubbing by neural translation (OPUS-MT, NLLB)", "pip install 'edgevid[mt]'"),
         ("espeakng_loader", "espeak-ng without a system package", "pip install 'edgevid[tts]'"),
         ("llama_cpp", "second LLM backend (any GGUF)", "pip install 'edgevid[vlm]'"),

@@ -23,16 +23,21 @@ _AUTO = "auto"
     "--from", "language", default="en", show_default=True, metavar="LANG", help="Language spoken, or auto."
 )
 @click.option(
-    "-o", "--output", metavar="OUT", help="File; with --live also rtsp://, rtp://, NAME.m3u8, window:."
+    "-o",
+    "--output",
+    metavar="OUT",
+    help="File; with --live also rtsp://, rtp://, webrtc://HOST:PORT, NAME.m3u8, window:.",
 )
 @click.option("--voice", metavar="VOICE", help="An espeak-ng variant (f2, m3) or a Piper voice FILE.onnx.")
 @click.option(
     "--mt", type=click.Path(file_okay=False, path_type=Path), help="OPUS-MT or NLLB for CTranslate2."
 )
 @click.option("--asr", type=click.Path(file_okay=False, path_type=Path), help="Whisper for CTranslate2.")
+@click.option("--lips", type=_FILE, metavar="FILE.onnx", help="A Wav2Lip network; mind its licence.")
+@click.option("--mark", is_flag=True, help='Write "AI-dubbed" on every picture.')
 @click.option("--subtitles", is_flag=True, help="Write OUT.srt, and a track of subtitles.")
 @click.option("--keep-original", is_flag=True, help="Keep the original sound as the second track.")
-@click.option("--live", is_flag=True, help="In real time; implied by rtsp:// and devices. Ctrl-C ends it.")
+@click.option("--live", is_flag=True, help="In real time; implied by rtsp://, webrtc://, devices.")
 @click.option("--threads", default=0, type=click.IntRange(min=0), help="CPU threads for all; 0 = all cores.")
 @click.option("--trace", type=_FILE, help="Write what ran when, as a Chrome trace (ui.perfetto.dev).")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines on stdout: clause, stats.")
@@ -48,7 +53,9 @@ def command(ctx: click.Context, /, source: str, **options: Any) -> int:
       edgevid dub talk.mp4 --to es
       edgevid dub talk.mp4 --to es -o charla.mp4 --subtitles --keep-original
       edgevid dub talk.mp4 --to en --voice f2
-      edgevid dub rtsp://cam/desk --to es --live -o rtsp://server/desk-es
+      edgevid dub talk.mp4 --to es --mark --mt opus-mt-en-es/ --voice es_ES-davefx.onnx
+      edgevid dub rtsp://cam/desk --to es -o rtsp://server/desk-es
+      edgevid dub webrtc://localhost:8889 --to es -o webrtc://localhost:8890
     """
     for name in ("target", "language"):
         if not _LANGUAGE.fullmatch(options[name]) and (name, options[name]) != ("language", _AUTO):

@@ -29,6 +29,8 @@ class Request:
     voice: str | None = None
     mt: Path | None = None
     asr: Path | None = None
+    lips: Path | None = None
+    mark: bool = False
     subtitles: bool = False
     keep_original: bool = False
     live: bool = False
@@ -54,6 +56,7 @@ def run(request: Request) -> int:
     live = request.live or is_live(request.source)
     output = _output(request, live)
     budget = CpuBudget(cores=request.threads or None)
+    _tell_pages(request.source, output)
     with ExitStack() as stack:
         stack.enter_context(sigterm_exits())
         source = stack.enter_context(open_source(request.source, paced=live))
@@ -65,6 +68,7 @@ def run(request: Request) -> int:
             voice=_voice(request.voice),
             recognizer=_recognizer(request),
             translator=_translator(request),
+            lips=request.lips,
             threads=budget.threads("soft"),
         )
         stack.callback(loaded.close)
@@ -74,6 +78,7 @@ def run(request: Request) -> int:
                 target=request.target,
                 language=request.language,
                 live=live,
+                mark=request.mark,
                 parts=loaded,
                 budget=budget,
                 trace=request.trace is not None,
@@ -103,9 +108,20 @@ def _output(request: Request, live: bool) -> str:
     if request.output is not None:
         return request.output
     if live:
-        raise UsageError("a live dub needs -o", fix="-o NAME.m3u8, rtsp://, rtp://, window: or a file")
+        raise UsageError(
+            "a live dub needs -o", fix="-o NAME.m3u8, rtsp://, rtp://, webrtc://, window: or a file"
+        )
     source = Path(request.source)
     return str(source.with_name(f"{source.stem}.{request.target}.mp4"))
+
+
+def _tell_pages(source: str, output: str) -> None:
+    """Where a person has to go before anything comes, or can be seen."""
+    from edgevid.media.webrtc.address import page
+
+    for address, purpose in ((source, "send"), (output, "watch")):
+        if address.startswith("webrtc:"):
+            print(f"open {page(address)} in a browser to {purpose}", file=sys.stderr, flush=True)
 
 
 def _voice(name: str | None) -> Voice | None:

@@ -44,6 +44,17 @@ _HEADER = b"[Script Info]\nScriptType: v4.00+\n\n[Events]\nFormat: Layer, Start,
 _MS = Fraction(1, 1000)
 
 
+def dub_tags(language: str, *, lips: bool) -> dict[str, str]:
+    """What every output of a dub says of itself, in its comment and, live, in the name of the session.
+
+    Args:
+        lips: the pictures are changed too.
+    """
+    made = "speech translated and synthesised" + (", lip movements generated" if lips else "")
+    title = f"{TAG} ({language})"
+    return {"title": title, "comment": f"{title}: {made}, by edgevid"}
+
+
 class DubWriter(VideoWriter):
     """``VideoWriter`` with the tracks of a dub, tagged as one.
 
@@ -70,8 +81,7 @@ class DubWriter(VideoWriter):
     ) -> None:
         if subtitles and path.suffix.lower() not in _TEXT_CODECS:
             raise UsageError(f"{path}: holds no subtitles", fix="use .mp4 or .mkv")
-        made = "speech translated and synthesised" + (", lip movements generated" if lips else "")
-        metadata = {"comment": f"{TAG} ({language}): {made}, by edgevid"}
+        metadata = {"comment": dub_tags(language, lips=lips)["comment"]}
         super().__init__(
             path, width=width, height=height, fps=fps, sample_rate=sample_rate, metadata=metadata
         )

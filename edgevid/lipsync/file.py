@@ -10,7 +10,7 @@ import numpy as np
 
 from edgevid.core.errors import BadInputError, UsageError
 from edgevid.core.nouns import NS_PER_S
-from edgevid.lipsync.dub_writer import DubWriter
+from edgevid.lipsync.dub_writer import DubWriter, dub_tags
 from edgevid.lipsync.flow import DubbedFrame, DubbedSound
 from edgevid.lipsync.nouns import Floats
 from edgevid.lipsync.session import DubSession
@@ -37,6 +37,7 @@ def dub_file(
     language: str = "en",
     keep_original: bool = False,
     subtitles: str | Path | None = None,
+    mark: bool = False,
 ) -> dict[str, Any]:
     """Dub one file into another; returns the session's ``stats``.
 
@@ -46,11 +47,12 @@ def dub_file(
         target, language: ISO 639-1 codes of the dub and of the source.
         keep_original: keep the original sound as the second track.
         subtitles: a .srt or .vtt file to write too; the output then has a track of them as well.
+        mark: write on every picture that it was dubbed.
 
     Raises:
         EdgevidError: as ``DubSession``, ``VideoWriter`` and ``write_subtitles``.
     """
-    with DubSession(source, target=target, language=language) as session:
+    with DubSession(source, target=target, language=language, mark=mark) as session:
         write_dub(session, output, keep_original=keep_original, subtitles=subtitles)
         return session.stats()
 
@@ -101,8 +103,9 @@ def write_dub(
 def stream_dub(
     session: DubSession, target: str | Path, *, on_progress: Callable[[float], None] | None = None
 ) -> None:
-    """Run a live ``session`` into ``rtsp://``, ``rtp://``, a live playlist or a file, as ``open_sink``.
+    """Run a live ``session`` into a network address, a window, a live playlist or a file, as ``open_sink``.
 
+    Where the output has a name or tags, they say that it is a dub.
     Ctrl-C and SIGTERM end it; a file holds what was dubbed until then.
     """
     from edgevid.media.sink import open_sink
@@ -111,7 +114,12 @@ def stream_dub(
     if not info.has_video:
         raise BadInputError(f"{info.uri}: has no pictures", fix="choose a source with pictures")
     sink = open_sink(
-        target, width=info.width, height=info.height, fps=info.fps or _FPS, sample_rate=session.rate
+        target,
+        width=info.width,
+        height=info.height,
+        fps=info.fps or _FPS,
+        sample_rate=session.rate,
+        metadata=dub_tags(session.target, lips=session.parts.compositor is not None),
     )
     ended: BaseException | None = None
     with sink as opened:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgevid.core.errors import MissingPartError, UsageError
@@ -15,7 +16,6 @@ from edgevid.perception.segmenter import VoiceActivity
 
 if TYPE_CHECKING:
     from edgevid.lipsync.painting import Compositor
-    from edgevid.lipsync.visemes import VisemeNet
     from edgevid.perception.faces import FaceTracker
     from edgevid.perception.moonshine import Moonshine
 
@@ -79,6 +79,7 @@ def load(
     voice: Voice | None = None,
     recognizer: Recognizer | None = None,
     translator: Translator | None = None,
+    lips: Path | None = None,
     threads: int = 1,
     store: ModelStore | None = None,
 ) -> Parts:
@@ -86,9 +87,11 @@ def load(
 
     Args:
         source, target: ISO 639-1 codes; the same ones ask for a new voice only. ``AUTO`` hears the source's.
+        lips: a Wav2Lip network in place of VisemeNet and the speaker's own mouths.
         threads: of each network.
 
     Raises:
+        BadModelError: ``lips`` is no such network.
         MissingPartError: no recogniser, translator or voice for these languages; says what still works.
     """
     store = store or ModelStore()
@@ -99,14 +102,15 @@ def load(
         return part
 
     try:
+        mouth, compositor = _lips(lips, threads)
+        opened.append(mouth)
         activity = _voice_activity(store)
         heard = recognizer or keep(_recognizer(store, source, threads))
         spoken = voice or keep(_voice())
         spoken.speak("1", language=target)  # a language it does not speak is told at once
         between = None if source == target else translator or keep(_translator(source, target))
-        mouth = keep(_mouth())
         parts = Parts(activity, heard, between, spoken, mouth)
-        _add_pictures(parts, mouth, store, threads)
+        _add_pictures(parts, compositor, store, threads)
     except BaseException:
         for part in opened:
             part.close()
@@ -142,10 +146,17 @@ def _recognizer(store: ModelStore, language: str, threads: int) -> Recognizer:
     return EnglishRecognizer(moonshine)
 
 
-def _mouth() -> VisemeNet:
+def _lips(model: Path | None, threads: int) -> tuple[Mouth, Compositor]:
+    if model is not None:
+        from edgevid.lipsync.adapters.wav2lip import Wav2Lip
+
+        network = Wav2Lip(model, threads=threads)
+        return network, network
+    from edgevid.lipsync.compositor import MouthCompositor
     from edgevid.lipsync.visemes import VisemeNet
 
-    return VisemeNet()
+    mouth = VisemeNet()
+    return mouth, MouthCompositor(mouth.basis)
 
 
 def _voice() -> Voice:
@@ -166,9 +177,8 @@ def _translator(source: str, target: str) -> Translator:
         ) from None
 
 
-def _add_pictures(parts: Parts, mouth: VisemeNet, store: ModelStore, threads: int) -> None:
+def _add_pictures(parts: Parts, compositor: Compositor, store: ModelStore, threads: int) -> None:
     """Without the packs that follow faces pictures pass, and the dub goes on."""
-    from edgevid.lipsync.compositor import MouthCompositor
     from edgevid.perception.faces import face_tracker
 
     try:
@@ -176,4 +186,4 @@ def _add_pictures(parts: Parts, mouth: VisemeNet, store: ModelStore, threads: in
     except MissingPartError as error:
         parts.missing.append(error)
         return
-    parts.compositor = MouthCompositor(mouth.basis)
+    parts.compositor = compositor

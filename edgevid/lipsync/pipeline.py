@@ -48,8 +48,10 @@ class Stages:
     painter: Painter
 
 
-def make_stages(parts: Parts, *, source: str, target: str, generation: Generation, live: bool) -> Stages:
-    """Wire ``parts`` into stages that share ``generation``."""
+def make_stages(
+    parts: Parts, *, source: str, target: str, generation: Generation, live: bool, mark: bool = False
+) -> Stages:
+    """Wire ``parts`` into stages that share ``generation``; ``mark``: as ``Painter``."""
     segmenter = ClauseSegmenter(parts.voice_activity, language=source)
     mixer = Mixer(
         generation=generation,
@@ -73,6 +75,7 @@ def make_stages(parts: Parts, *, source: str, target: str, generation: Generatio
             parts.compositor,
             generation=generation,
             missing="; ".join(error.message for error in parts.missing),
+            mark=mark,
         ),
     )
 

@@ -42,6 +42,7 @@ class DubSession:
         source: what ``open_source`` takes, or an open source, which stays the caller's.
         target, language: ISO 639-1 codes of the dub and of the source.
         live: in real time, pictures never delayed; implied by live sources. A file is then paced.
+        mark: write on every picture that it was dubbed.
         parts: made by ``parts.load``; closed with the session when it loads them itself.
         trace: keep what ran when, for ``session.trace.save(path)``.
 
@@ -56,6 +57,7 @@ class DubSession:
         target: str,
         language: str = "en",
         live: bool = False,
+        mark: bool = False,
         parts: Parts | None = None,
         budget: CpuBudget | None = None,
         trace: bool = False,
@@ -75,7 +77,12 @@ class DubSession:
                 self._stack.callback(parts.close)
             self.parts = parts
             self.stages = make_stages(
-                parts, source=language, target=target, generation=self._generation, live=self.live
+                parts,
+                source=language,
+                target=target,
+                generation=self._generation,
+                live=self.live,
+                mark=mark,
             )
             self._pipeline = Pipeline("dub", budget=self._budget, trace=_TRACED if trace else 0)
             self._stack = self._stack.pop_all()
