@@ -16,6 +16,7 @@ from edgevid.memory.erasing import Retention
 
 _MOST_CAMERAS = 64
 _LEAST_BYTES = 1_000_000
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def read_plan(path: Path) -> WatchPlan:
         save=Path(kept) if kept else None,
         session=bool(session),
         kv_ram=top.convert("kv_ram", parse_bytes),
-        keep=Retention(keep.convert("age", parse_age_s), keep.convert("size", _memory_bytes)),
+        keep=Retention(keep.convert("age", parse_age_s), keep.convert("size", parse_memory_bytes)),
         threads=top.take("threads", int, 0),
         llm=top.take("llm", str, None),
         mmproj=top.take("mmproj", str, None),
@@ -122,8 +123,8 @@ def read_plan(path: Path) -> WatchPlan:
     )
     if plan.kv_ram is not None and not (plan.session and plan.llm):
         raise top.wrong("kv_ram", "needs session and llm")
-    if not 0 <= plan.threads <= 1024:
-        raise top.wrong("threads", "must be 0 (all cores) to 1024")
+    if not 0 <= plan.threads <= MOST_THREADS:
+        raise top.wrong("threads", f"must be 0 (all cores) to {MOST_THREADS}")
     for table in (top, keep, notifier):
         table.finish()
     return plan
@@ -169,7 +170,13 @@ def _channels(table: Table, default: tuple[Kind, ...] | None) -> tuple[Kind, ...
     return tuple(kind for kind in KINDS if kind in names) or default
 
 
-def _memory_bytes(text: str) -> int:
+def parse_memory_bytes(text: str) -> int:
+    """Bytes that a timeline may take.
+
+    Raises:
+        UsageError: not a size.
+        BadInputError: too small to hold anything.
+    """
     size = parse_bytes(text)
     if size < _LEAST_BYTES:
         raise BadInputError(f"'{text}' is too small", fix="1MB or more")

@@ -7,13 +7,19 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+import click
+
 from edgevid.core.errors import UsageError
 from edgevid.core.nouns import NS_PER_S
 
-_POSITION = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?) ?s?")
-_AGE = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|m|h|d|days?|w|weeks?)")
+# Nine digits are enough for all, and no product of them overflows.
+_POSITION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{1,9})?) ?s?")
+_AGE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(s|min|m|h|d|days?|w|weeks?)")
 _AGE_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgt]?)(i?)b?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?([kmgt]?)(i?)b?", re.IGNORECASE)
+_MOST_AGE_S = 100 * 365 * 86_400
+_MOST_BYTES = 1 << 60
+_SHOWN = 40  # characters of what was typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,16 @@ class Instant:
 
     ns: int
     on_wall_clock: bool
+
+
+class Finite(click.FloatRange):
+    """A number within bounds; click's own range lets "nan" through."""
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"'{value}' is not a finite number.", param, ctx)
+        return number
 
 
 def parse_instant(text: str) -> Instant:
@@ -40,7 +56,8 @@ def parse_instant(text: str) -> Instant:
         moment = datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError):
         raise UsageError(
-            f"'{text}' is no time", fix="a position such as 1:30, or a date such as '2026-11-22 14:05'"
+            f"'{text[:_SHOWN]}' is no time",
+            fix="a position such as 1:30, or a date such as '2026-11-22 14:05'",
         ) from None
     return Instant(round(moment.timestamp() * NS_PER_S), on_wall_clock=True)
 
@@ -49,23 +66,24 @@ def parse_age_s(text: str) -> float:
     """Seconds of ``90s``, ``30m``, ``12h``, ``7d`` or ``2w``.
 
     Raises:
-        UsageError: not of that form, or zero.
+        UsageError: not of that form, zero, or over 100 years.
     """
     match = _AGE.fullmatch(text.strip().lower())
-    if not match or float(match.group(1)) == 0:
-        raise UsageError(f"'{text}' is no age", fix="write 12h, 7d or 2w")
-    return float(match.group(1)) * _AGE_S[match.group(2)[0]]
+    age_s = float(match.group(1)) * _AGE_S[match.group(2)[0]] if match else 0.0
+    if not 0 < age_s <= _MOST_AGE_S:
+        raise UsageError(f"'{text[:_SHOWN]}' is no age", fix="write 12h, 7d or 2w")
+    return age_s
 
 
 def parse_bytes(text: str) -> int:
     """Bytes of ``500MB``, ``2 GB`` or ``1GiB``.
 
     Raises:
-        UsageError: not of that form.
+        UsageError: not of that form, or over an exbibyte.
     """
     match = _SIZE.fullmatch(text.strip())
-    if not match:
-        raise UsageError(f"'{text}' is no size", fix="write 500MB, 2GB or 1GiB")
-    number, prefix, binary = match.groups()
-    base = 1024.0 if binary else 1000.0
-    return math.ceil(float(number) * base ** " kmgt".index(prefix.lower() or " "))
+    number, prefix, binary = match.groups() if match else ("inf", "", "")
+    size = float(number) * (1024.0 if binary else 1000.0) ** " kmgt".index(prefix.lower() or " ")
+    if size > _MOST_BYTES:
+        raise UsageError(f"'{text[:_SHOWN]}' is no size", fix="write 500MB, 2GB or 1GiB")
+    return math.ceil(size)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from edgevid.app.cameras import MOST_THREADS
+from edgevid.app.quantities import Finite
 from edgevid.core.errors import MissingPartError, UsageError
 
 _SHORTEST_TOKEN = 16
@@ -44,13 +46,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--fps",
     default=2.0,
     show_default=True,
-    type=click.FloatRange(0.01, 60),
+    type=Finite(0.01, 60),
     help="Frames looked at per second.",
 )
 @click.option(
     "--threads",
     default=0,
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MOST_THREADS),
     help="CPU threads of all sessions together; 0 = all cores.",
 )
 @click.option("--token-file", type=_FILE, help="File with the token clients must show; else $EDGEVID_TOKEN.")

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from edgevid.app.cameras import Camera, WatchPlan, named, read_plan
-from edgevid.app.quantities import parse_age_s, parse_bytes
+from edgevid.app.cameras import MOST_THREADS, Camera, WatchPlan, named, parse_memory_bytes, read_plan
+from edgevid.app.quantities import Finite, parse_age_s, parse_bytes
 from edgevid.app.watching import Request, run
 from edgevid.core.errors import BadInputError, UsageError
 from edgevid.core.nouns import KINDS, Kind
@@ -67,11 +67,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--start",
     "start_s",
     default=0.0,
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     help="Seconds into the source to start at.",
 )
-@click.option("--end", "end_s", type=click.FloatRange(min=0), help="Seconds into the source to stop at.")
-@click.option("--threads", default=0, type=click.IntRange(min=0), help="CPU threads for all; 0 = all cores.")
+@click.option("--end", "end_s", type=Finite(min=0), help="Seconds into the source to stop at.")
+@click.option(
+    "--threads", default=0, type=click.IntRange(0, MOST_THREADS), help="CPU threads for all; 0 = all cores."
+)
 @click.option("--save", type=_FILE, help="Keep the timeline in this file.")
 @click.option(
     "--session",
@@ -175,7 +177,7 @@ def _plan_of_line(sources: tuple[str, ...], options: dict[str, Any]) -> WatchPla
         kv_ram=parse_bytes(options["kv_ram"]) if options["kv_ram"] else None,
         keep=Retention(
             parse_age_s(options["keep_age"]) if options["keep_age"] else None,
-            parse_bytes(options["keep_size"]) if options["keep_size"] else None,
+            parse_memory_bytes(options["keep_size"]) if options["keep_size"] else None,
         ),
         threads=options["threads"],
         llm=options["llm"],

@@ -91,6 +91,9 @@ class Source(ABC):
         longer than allowed. Damage in the file is no error: it is counted in ``stats`` and told in
         ``warnings``.
         """
+        for name, seconds in (("start_s", start_s), ("end_s", end_s)):
+            if seconds is not None and not 0 <= seconds <= FOREVER_NS / NS_PER_S:
+                raise UsageError(f"{name} is {seconds:g}", fix="choose a number of seconds, 0 or more")
         plan = ReadPlan(
             video=video and self.info.has_video,
             audio=audio and self.info.has_audio,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -103,6 +104,14 @@ def test_quantities() -> None:
     for parse, text in ((parse_age_s, "7"), (parse_age_s, "0d"), (parse_bytes, "much"), (parse_bytes, "-1")):
         with pytest.raises(UsageError):
             parse(text)
+
+
+@pytest.mark.parametrize("parse", [parse_instant, parse_age_s, parse_bytes])
+@pytest.mark.parametrize("text", ["9" * 20 + "d", "9" * 400, "9" * 5000, "1:" + "9" * 5000, "9" * 15 + "TB"])
+def test_quantities_without_measure_are_refused_shortly(parse: Callable[[str], object], text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(text)
+    assert len(str(refused.value)) < 200
 
 
 def test_what_decoders_have_seen_goes_whole(day: Path, tmp_path: Path) -> None:

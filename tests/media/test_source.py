@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import struct
 import threading
 import time
@@ -381,6 +382,9 @@ def test_a_wrong_duration_in_the_header_is_told(tmp_path: Path, make_clip: MakeC
         {"fps": 1e9},
         {"max_side": 0},
         {"start_s": -1.0},
+        {"start_s": math.nan},
+        {"start_s": 1e300},
+        {"end_s": math.inf},
         {"start_s": 2.0, "end_s": 1.0},
     ],
 )

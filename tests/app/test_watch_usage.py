@@ -1,0 +1,31 @@
+"""What ``edgevid watch`` and ``edgevid serve`` refuse before anything is opened: one line, the right code."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgevid.app.cli import _run
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("watch", "x", "--start", "nan"), "'nan' is not a finite number"),
+        (("watch", "x", "--end", "nan"), "'nan' is not a finite number"),
+        (("watch", "x", "--end", "inf"), "'inf' is not a finite number"),
+        (("watch", "x", "--fps", "nan"), "--fps nan"),
+        (("watch", "x", "--threads", "100000000"), "--threads"),
+        (("serve", "--fps", "nan"), "'nan' is not a finite number"),
+        (("serve", "--threads", "100000000"), "--threads"),
+    ],
+)
+def test_numbers_without_sense(args: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(list(args)) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_timeline_must_have_room_for_something(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["watch", "x", "--keep-size", "3kb"]) == 3
+    assert "too small" in capsys.readouterr().err
