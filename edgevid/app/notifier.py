@@ -126,8 +126,12 @@ def webhook_notifier(url: str, *, timeout_s: float = _WEBHOOK_S) -> Notifier:
     Raises:
         UsageError: not an http or https address.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half of an IPv6 address, a port out of range
+        good = False
+    if not good:
         raise UsageError(f"--notify-webhook: '{url}' is no web address", fix="http://... or https://...")
     return Notifier(lambda alert, stop: _post(url, alert, stop, timeout_s))
 

@@ -159,6 +159,8 @@ def test_a_webhook_that_refuses_is_not_pressed() -> None:
         (command_notifier, "/no/such/program"),
         (webhook_notifier, "file:///etc/passwd"),
         (webhook_notifier, "http://"),
+        (webhook_notifier, "http://["),
+        (webhook_notifier, "http://host:99999/hook"),
     ],
 )
 def test_what_cannot_work_is_refused_at_once(make: Callable[[str], Notifier], text: str) -> None:
