@@ -69,7 +69,7 @@ class Guard:
                 403, "wrong_host", "the Host header does not name this machine", fix="--allow-host NAME"
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _host_in(origin) != host.lower():
             raise HttpError(403, "cross_site", "requests from other sites are refused")
         to_page = path == "/" and method == "GET"
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not to_page:
@@ -91,6 +91,14 @@ class Guard:
         except ValueError:
             return False
         return is_loopback(name) or name in self._names
+
+
+def _host_in(origin: str) -> str | None:
+    """``name:port`` of an Origin header; None when it is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def cookie_value(token: str) -> str:
