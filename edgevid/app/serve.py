@@ -133,7 +133,7 @@ def _token(file: Path | None) -> str | None:
             raise UsageError(f"no token file '{file}'", fix=f"(umask 077; openssl rand -hex 32 > {file})")
         if file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
             raise UsageError(f"others can read the token file '{file}'", fix=f"chmod 600 {file}")
-        token = file.read_text().strip()
+        token = file.read_text(encoding="utf-8", errors="replace").strip()
     if len(token) < _SHORTEST_TOKEN or not token.isascii() or any(c.isspace() for c in token):
         raise UsageError(
             f"the token must be at least {_SHORTEST_TOKEN} characters of ASCII without spaces",

@@ -41,6 +41,8 @@ def test_a_token_must_be_long_and_private(capsys: pytest.CaptureFixture[str], tm
     token.chmod(0o600)
     token.write_text("short")
     assert "at least 16" in refused(capsys, "--token-file", token)[1]
+    token.write_bytes(b"\xff" * 20)
+    assert "ASCII" in refused(capsys, "--token-file", token)[1]
 
 
 def test_a_bad_model_or_memory_is_told_before_listening(
