@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from edgevid.app.server.errors import busy
@@ -49,7 +50,12 @@ class Lane:
         future = self._pool.submit(work)
         self._inside += 1
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+
+        def ended(_: Future[T]) -> None:
+            with suppress(RuntimeError):  # the server has ended before, and its loop with it
+                loop.call_soon_threadsafe(self._leave)
+
+        future.add_done_callback(ended)
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
