@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 
 from edgevid.app.quantities import parse_age_s, parse_bytes
@@ -76,7 +77,8 @@ def named(cameras: Iterable[Camera]) -> tuple[Camera, ...]:
         if camera.name is None:
             address = redact(camera.source)
             stem = address.rstrip("/").rpartition("/")[2] or address
-            name = stem if stem not in taken else f"{stem} {i + 1}"
+            numbered = (f"{stem} {number}" for number in count(i + 1))
+            name = next(name for name in chain((stem,), numbered) if name not in taken)
             taken.add(name)
             found[i] = replace(camera, name=name)
     return tuple(found)

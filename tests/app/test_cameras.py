@@ -68,4 +68,6 @@ def test_a_file_that_is_missing_or_no_text(tmp_path: Path) -> None:
 def test_several_sources_are_told_apart() -> None:
     names = [camera.name for camera in named([Camera("a/x.mp4"), Camera("b/x.mp4"), Camera("y", name="z")])]
     assert names == ["x.mp4", "x.mp4 2", "z"]
+    names = [camera.name for camera in named([Camera("a/x"), Camera("b/x 3"), Camera("c/x")])]
+    assert names == ["x", "x 3", "x 4"]
     assert named([Camera("a/x.mp4")])[0].name is None

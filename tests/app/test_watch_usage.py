@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edgevid.app.cli import _run
@@ -29,3 +31,24 @@ def test_numbers_without_sense(args: tuple[str, ...], says: str, capsys: pytest.
 def test_a_timeline_must_have_room_for_something(capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(["watch", "x", "--keep-size", "3kb"]) == 3
     assert "too small" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--sheet", "{clip}"),
+        ("--trace", "{folder}/../{name}/clip.mp4"),
+        ("--save", "{clip}"),
+        ("--save", "{folder}/x", "--sheet", "{folder}/x"),
+    ],
+)
+def test_nothing_is_written_over_a_source_or_twice(
+    args: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"dear")
+    named = [arg.format(clip=clip, folder=tmp_path, name=tmp_path.name) for arg in args]
+    assert _run(["watch", str(clip), *named]) == 2
+    assert "is a source, or is written twice" in capsys.readouterr().err
+    assert clip.read_bytes() == b"dear"
+    assert list(tmp_path.iterdir()) == [clip]
