@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -61,7 +62,7 @@ def cli() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code; no traceback reaches a user."""
+    """Run the command line and exit with its code. A traceback (on stderr) is a bug and is called one."""
     args = list(sys.argv[1:] if argv is None else argv)
     sys.exit(_run(args))
 
@@ -84,6 +85,10 @@ def _run(args: list[str]) -> int:
     except OSError as error:
         where = f" '{error.filename}'" if error.filename else ""
         return _report("failed", f"{error.strerror or error}{where}", None, 1, args)
+    except Exception as error:
+        traceback.print_exc()
+        what = f"a bug in edgevid: {type(error).__name__}: {error}"
+        return _report("internal", what, "report it with the lines above", 1, args)
 
 
 def _help_hint(error: click.ClickException) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from edgevid.core.errors import BadInputError
+from edgevid.core.errors import BadInputError, UsageError
 from edgevid.core.nouns import KINDS, NS_PER_S
 from edgevid.media.atomic import written_whole
 from edgevid.memory.memory import Memory, Row
@@ -92,6 +92,8 @@ def command(
     """
     if not session.is_file():
         raise BadInputError(f"no session file '{session}'", fix=f"edgevid watch VIDEO --save {session}")
+    if output is not None and output.exists() and output.samefile(session):
+        raise UsageError(f"'{output}' is the timeline itself", fix="name another file with -o")
     if format_ is None:
         ending = output.suffix.lstrip(".").lower() if output else "jsonl"
         format_ = ending if ending in _FORMATS else "jsonl"

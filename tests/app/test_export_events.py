@@ -63,6 +63,23 @@ def test_missing_session_unknown_video_and_unwritable_output(
     assert "cannot be written" in capsys.readouterr().err
 
 
+def test_a_timeline_is_not_written_over(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = session.read_bytes()
+    assert _run(["export-events", str(session), "-o", str(session)]) == 2
+    assert "the timeline itself" in capsys.readouterr().err
+    assert session.read_bytes() == before
+
+
+def test_a_bug_is_one_line_after_its_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgevid.app.cli.cli.main", lambda **_: 1 // 0)
+    assert _run(["watch", "x", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"]["code"] == "internal"
+    assert "ZeroDivisionError" in err
+
+
 def test_errors_are_json_under_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(["watch", "--json", "--no-such-option"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "usage"
