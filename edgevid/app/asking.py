@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
 
 from edgevid.core.errors import EdgevidError
@@ -45,10 +46,10 @@ class Asker:
         self._questions: queue.Queue[str] = queue.Queue(_WAITING)
         threading.Thread(target=self._work, name="edgevid-ask", daemon=True).start()
 
-    def ask(self, question: str) -> bool:
-        """Queue ``question``; False when too many wait."""
+    def ask(self, question: str, *, wait: bool = False) -> bool:
+        """Queue ``question``; False when too many wait already, unless this one may ``wait`` for room."""
         with suppress(queue.Full):
-            self._questions.put_nowait(question)
+            self._questions.put(question, block=wait)
             return True
         return False
 
@@ -78,7 +79,9 @@ def answers(sessions: Sequence[StreamSession], question: str) -> list[Answered]:
 
 
 def read_lines(stream: TextIO, take: Callable[[str], object]) -> None:
-    """Give each line of ``stream`` to ``take``, in a thread; for input that is piped in."""
+    """Give each line of ``stream`` to ``take``, in a thread; for input that is piped in, whatever its bytes."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")
 
     def work() -> None:
         for line in stream:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,7 +222,7 @@ def _screen(request: Request, sessions: Sequence[StreamSession], several: Severa
         from edgevid.app.live_screen import LiveScreen
 
         return LiveScreen(sessions, ask=asker.ask, quit=several.stop)
-    read_lines(sys.stdin, asker.ask)
+    read_lines(sys.stdin, partial(asker.ask, wait=True))
     return JsonScreen() if request.as_json else TextScreen()
 
 
