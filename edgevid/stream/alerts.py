@@ -21,6 +21,7 @@ from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.events import Event
 
 _QUIET_NS = 10 * NS_PER_S  # gone for less than this, a thing has not come anew
+_LONGEST = 500  # characters of a condition
 _REMEMBERED = 8  # matching rows whose end is looked at
 
 _PLACE = frozenset(
@@ -58,8 +59,11 @@ class Condition:
         """Understand ``text``, or say at once why it can never come true.
 
         Raises:
-            UsageError: nothing detectable is named, several things are, or its channel is not watched.
+            UsageError: nothing detectable is named, several things are, its channel is not watched, or the
+                text is too long.
         """
+        if len(text) > _LONGEST:
+            raise _refused(f"{text[:20]}...", f"it is longer than {_LONGEST} characters")
         said = _phrase(text)
         if said:
             kinds: tuple[Kind, ...] = ("speech", "text")

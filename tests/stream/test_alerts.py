@@ -78,6 +78,12 @@ def test_what_can_never_be_told_is_refused(text: str, says: str) -> None:
         condition(text)
 
 
+def test_a_condition_of_any_length_is_answered_in_one_line() -> None:
+    with pytest.raises(UsageError) as refused:
+        condition("9" * 5000 + " persons")
+    assert len(str(refused.value)) < 200
+
+
 def test_a_channel_that_is_not_watched_is_named() -> None:
     with pytest.raises(UsageError, match="needs the channel sound"):
         condition("a dog barking", channels=("object", "cut"))
