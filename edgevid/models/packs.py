@@ -156,7 +156,10 @@ def _read(manifest: Path) -> Iterator[Pack]:
     try:
         document = tomllib.loads(manifest.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadModelError(f"{manifest}: cannot read this manifest: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadModelError(
+            f"{manifest}: cannot read this manifest: {reason}", fix="check $EDGEVID_PACKS"
+        ) from None
     if document.get("format") != _FORMAT:
         raise BadModelError(f"{manifest}: format is {document.get('format')!r}, this edgevid reads {_FORMAT}")
     tables = document.get("pack", {})
