@@ -32,9 +32,10 @@ _APART_DEG = 8.0  # or of two heads
 _SHARPER = 1.2  # a mouth is replaced by one alike that is this much sharper
 _RAW = Speaker(width=1.0, gap=0.0, thickness=0.0)
 # Cost of a mouth: per width of opening, width and protrusion it lacks, per degree the head is turned
-# otherwise, per relative difference of its looks from the last one drawn; what the last one is preferred by.
+# otherwise, per relative difference of its looks from the last one drawn; what the last one is preferred by;
+# per share of the usual sharpness it lacks.
 _COST = np.array([1.0, 0.4, 0.2], np.float32)
-_COST_DEG, _COST_LOOKS, _STAY = 0.004, 0.15, 0.03
+_COST_DEG, _COST_LOOKS, _STAY, _COST_BLUR = 0.004, 0.15, 0.03, 0.15
 _COST_TEETH = 1.5  # more for a mouth that is too far open: shut, it still shows its teeth
 # Widths of opening below which lips shall touch, above which they shall not, and for lips that do otherwise.
 _SHUT, _PARTED, _COST_WRONG = 0.02, 0.05, 0.2
@@ -54,6 +55,7 @@ class Mouth:
         light: float32 [len(OUTLINE), 3] of ``light_around``.
         looks: float32 [n], brightness on a grid over the lips about its mean.
         redness: of :func:`seam.redness`.
+        sharpness: mean absolute second difference of its pixels: low when the head moved during the exposure.
         yaw_deg, pitch_deg: of the head.
     """
 
@@ -64,6 +66,7 @@ class Mouth:
     light: Floats
     looks: Floats
     redness: float
+    sharpness: float
     yaw_deg: float
     pitch_deg: float
 
@@ -80,7 +83,6 @@ class MouthAtlas:
         self._basis = basis
         self.mouths: list[Mouth] = []
         self._measures: list[Floats] = []
-        self._sharpness: list[float] = []
         self._lips: list[Floats] = []
         self._turns: list[tuple[float, float]] = []
         self._shape: SpeakerLips | None = None
@@ -124,12 +126,13 @@ class MouthAtlas:
             light=light_around(texture, outline),
             looks=_looks(texture, lip_pixels),
             redness=redness(texture, lip_pixels),
+            sharpness=_sharpness(texture),
             yaw_deg=face.yaw_deg,
             pitch_deg=face.pitch_deg,
         )
-        self._keep(mouth, measure(lips, _RAW), _sharpness(texture))
+        self._keep(mouth, measure(lips, _RAW))
 
-    def _keep(self, mouth: Mouth, key: Floats, sharpness: float) -> None:
+    def _keep(self, mouth: Mouth, key: Floats) -> None:
         alike, apart = 0, np.inf
         for i, (known, other) in enumerate(zip(self._measures, self.mouths, strict=True)):
             shapes = float(np.abs(key - known)[:2].max()) / _APART
@@ -137,13 +140,12 @@ class MouthAtlas:
             if distance < apart and mouth.shut == other.shut:
                 alike, apart = i, distance
         if apart < 1:
-            if sharpness > _SHARPER * self._sharpness[alike]:
-                self.mouths[alike], self._measures[alike], self._sharpness[alike] = mouth, key, sharpness
+            if mouth.sharpness > _SHARPER * self.mouths[alike].sharpness:
+                self.mouths[alike], self._measures[alike] = mouth, key
                 self._key = None
         elif len(self.mouths) < _MAX_MOUTHS:
             self.mouths.append(mouth)
             self._measures.append(key)
-            self._sharpness.append(sharpness)
             self._key = None
 
     def nearest(self, wanted: Floats, face: Face, last: Mouth | None) -> Mouth:
@@ -154,6 +156,8 @@ class MouthAtlas:
         shut = np.array([mouth.shut for mouth in self.mouths])
         if wanted[0] < _SHUT or wanted[0] > _PARTED:
             cost += _COST_WRONG * (shut != (wanted[0] < _SHUT))
+        sharp = np.array([mouth.sharpness for mouth in self.mouths])
+        cost += _COST_BLUR * np.maximum(1 - sharp / np.median(sharp), 0)
         cost += np.array([_COST_DEG * _turned(mouth, face) for mouth in self.mouths], np.float32)
         if last is not None:
             looks = np.stack([mouth.looks for mouth in self.mouths])
@@ -183,6 +187,5 @@ def _looks(texture: Image, lips: Floats) -> Floats:
 
 
 def _sharpness(texture: Image) -> float:
-    """Mean absolute second difference of the green channel: low when the head moved during the exposure."""
     green = texture[..., 1].astype(np.float32)
     return float(np.abs(np.diff(green, 2, axis=0)).mean() + np.abs(np.diff(green, 2, axis=1)).mean())

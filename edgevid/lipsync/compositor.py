@@ -22,6 +22,9 @@ _RIGHT_EYE, _LEFT_EYE, _NOSE = 33, 263, 2
 _STRETCH, _STRETCH_OPEN = 0.05, 0.4
 """A mouth is opened further by so many widths, and by this share of its own opening: a closed one has no
 teeth to show, and teeth drawn out look like it."""
+_PRESS, _PRESS_BELOW = 0.03, 0.05
+"""Lips that shall be less than the second apart are pressed together, where they touch by the first: the face
+around them, whose own mouth may be open, makes them look parted."""
 _FADE = 0.5  # of the mouth before in the first frame of another
 _EASE = 0.1  # share of a new frame in what is kept of the face's own expression
 _LIGHT_EASE, _LIGHT_JUMP = 0.4, 0.15  # the same of the light, and the relative change that is taken at once
@@ -94,6 +97,7 @@ class MouthCompositor:
         assert self._expression is not None and self._light is not None
         reached = wanted.copy()
         reached[0] = min(wanted[0], self._furthest(mouth))
+        reached[0] -= _PRESS * max(0.0, 1 - reached[0] / _PRESS_BELOW)
         lips = self._atlas.shape.lips(reached, face.yaw_deg, face.pitch_deg) + self._expression
         across = face.landmarks[_LEFT_EYE] - face.landmarks[_RIGHT_EYE]
         turn = np.array([[across[0], across[1]], [-across[1], across[0]]], np.float32)
