@@ -157,7 +157,7 @@ class MouthAtlas:
         if wanted[0] < _SHUT or wanted[0] > _PARTED:
             cost += _COST_WRONG * (shut != (wanted[0] < _SHUT))
         sharp = np.array([mouth.sharpness for mouth in self.mouths])
-        cost += _COST_BLUR * np.maximum(1 - sharp / np.median(sharp), 0)
+        cost += _COST_BLUR * np.maximum(1 - sharp / max(float(np.median(sharp)), 1e-6), 0)
         cost += np.array([_COST_DEG * _turned(mouth, face) for mouth in self.mouths], np.float32)
         if last is not None:
             looks = np.stack([mouth.looks for mouth in self.mouths])
