@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float32]
 
 _SIDE = 224
 _GRID = 3
+_CLOSELY = 4  # every so many-th look without a sure class goes into parts of the picture
 
 
 class Classifier:
@@ -41,6 +42,15 @@ class Classifier:
         top, left = (height - side) // 2, (width - side) // 2
         whole, centre = self._run([image, image[top : top + side, left : left + side]])
         return np.asarray((whole + centre) / 2, np.float32)
+
+    def look_closely(self, image: npt.NDArray[np.uint8]) -> Floats:
+        """float32 [1000]: mean over the mirrored picture and six overlapping squares of three quarters of
+        its shorter side. What is small or off the centre fills more of one of them."""
+        height, width = image.shape[:2]
+        side = max(1, min(height, width) * 3 // 4)
+        tops, lefts = (0, height - side), (0, (width - side) // 2, width - side)
+        squares = [image[top : top + side, left : left + side] for top in tops for left in lefts]
+        return np.asarray(self._run([image[:, ::-1], *squares]).mean(axis=0), np.float32)
 
     def posteriors(self, image: npt.NDArray[np.uint8]) -> Floats:
         """float32 [10, 1000]: the whole picture, then its 3 x 3 crops row by row."""
@@ -66,7 +76,8 @@ class ClassesChannel:
     A running mean of posteriors (weight 1/2 for the newest) has to reach ``sure``, so that one odd frame says
     little; the newest has to reach half of it, so that a class ends with the scene that showed it. The
     likeliest of the others, from ``likely`` on, are ``faint`` observations: several classes of one kind that
-    share its probability say together what none of them says alone.
+    share its probability say together what none of them says alone. Where none is sure they are looked for in
+    parts of the picture too.
     """
 
     kind: Kind = "class"
@@ -85,10 +96,11 @@ class ClassesChannel:
         self._sure, self._most = sure, most
         self._likely, self._most_likely = likely, most_likely
         self._mean: Floats | None = None
+        self._unsure = 0  # looks without a sure class
 
     def reset(self) -> None:
         """See ``VisualChannel``."""
-        self._mean = None
+        self._mean, self._unsure = None, 0
 
     def observe(self, frame: Frame, *, period_ns: int) -> list[Observation]:
         """At most ``most`` classes, and ``most_likely`` faint ones."""
@@ -97,19 +109,19 @@ class ClassesChannel:
         self._mean = mean
         span = TimeSpan(frame.pts_ns, frame.pts_ns + period_ns)
         blank = Observation("class", "", span, 0.0, model_id=PACK, wall_ns=frame.wall_ns)
-        ranked = [int(index) for index in np.argsort(-mean)[: self._most + self._most_likely]]
-        sure = [i for i in ranked[: self._most] if _reach(self._sure, mean[i], posterior[i])]
-        likely = [i for i in ranked if i not in sure and _reach(self._likely, mean[i], posterior[i])]
-        found: list[tuple[Kind, int]] = [("class", i) for i in sure]
-        found += [("faint", i) for i in likely[: self._most_likely]]
+        best = [int(index) for index in np.argsort(-mean)[: self._most]]
+        sure = [i for i in best if mean[i] >= self._sure and posterior[i] >= self._sure / 2]
+        now = np.where(posterior >= self._likely / 2, mean, 0.0)
+        if not sure and self._unsure % _CLOSELY == 0:
+            now = np.maximum(now, self._classifier.look_closely(frame.image))
+        self._unsure = 0 if sure else self._unsure + 1
+        likely = [i for i in np.argsort(-now).tolist() if i not in sure and now[i] >= self._likely]
+        found: list[tuple[Kind, int, Floats]] = [("class", i, mean) for i in sure]
+        found += [("faint", i, now) for i in likely[: self._most_likely]]
         return [
-            replace(blank, kind=kind, label=self._classifier.names[i], score=float(mean[i]))
-            for kind, i in found
+            replace(blank, kind=kind, label=self._classifier.names[i], score=float(scores[i]))
+            for kind, i, scores in found
         ]
-
-
-def _reach(least: float, mean: np.float32, newest: np.float32) -> bool:
-    return bool(mean >= least and newest >= least / 2)
 
 
 def class_names(store: ModelStore) -> tuple[str, ...]:

@@ -22,20 +22,30 @@ class Replay:
 
     names: Sequence[str] = ("cat", "dog", "car")
 
-    def __init__(self, *posteriors: tuple[float, float, float]) -> None:
+    def __init__(
+        self, *posteriors: tuple[float, float, float], closely: tuple[float, float, float] | None = None
+    ) -> None:
         self._posteriors = iter(posteriors)
+        self.closely = closely
 
     def posterior(self, image: npt.NDArray[np.uint8]) -> Floats:
-        return np.array(next(self._posteriors), np.float32)
+        self.newest = np.array(next(self._posteriors), np.float32)
+        return self.newest
+
+    def look_closely(self, image: npt.NDArray[np.uint8]) -> Floats:
+        return self.newest if self.closely is None else np.array(self.closely, np.float32)
 
 
 def seen(channel: ClassesChannel, i: int = 0, *, kind: Kind = "class") -> list[str]:
     return [o.label for o in channel.observe(Frame(IMAGE, i * 10, i), period_ns=10) if o.kind == kind]
 
 
+def labels_of(channel: ClassesChannel, looks: int, *, kind: Kind = "faint") -> list[list[str]]:
+    return [seen(channel, i, kind=kind) for i in range(looks)]
+
+
 def labels_over_time(*posteriors: tuple[float, float, float], kind: Kind = "class") -> list[list[str]]:
-    channel = ClassesChannel(Replay(*posteriors))
-    return [seen(channel, i, kind=kind) for i in range(len(posteriors))]
+    return labels_of(ClassesChannel(Replay(*posteriors)), len(posteriors), kind=kind)
 
 
 CAT, DOG, NONE = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.3, 0.3, 0.3)
@@ -67,6 +77,15 @@ def test_likely_classes_are_faint_until_they_are_gone() -> None:
     assert (
         labels_over_time(DOG, (1.0, 0.0, 0.0), kind="faint")[1] == []
     )  # the mean still holds 0.4 of the dog
+
+
+def test_without_a_sure_class_parts_of_the_picture_are_looked_at() -> None:
+    vague, small_dog = (0.05, 0.05, 0.05), (0.0, 0.5, 0.0)
+    assert seen(ClassesChannel(Replay(vague, closely=small_dog)), kind="faint") == ["dog"]
+    assert seen(ClassesChannel(Replay(vague, closely=small_dog))) == []
+    assert seen(ClassesChannel(Replay(CAT, closely=small_dog)), kind="faint") == ["dog", "car"]  # CAT's own
+    looks = labels_of(ClassesChannel(Replay(*[vague] * 6, closely=small_dog)), 6)
+    assert looks == [["dog"], [], [], [], ["dog"], []]
 
 
 def test_no_more_than_so_many_are_faint() -> None:
@@ -115,6 +134,8 @@ def test_any_picture_has_a_posterior(classifier: Classifier, shape: tuple[int, i
     posterior = classifier.posterior(image)
     assert posterior.shape == (1000,) and posterior.dtype == np.float32
     assert posterior.min() >= 0 and posterior.sum() == pytest.approx(1, abs=1e-4)
+    closely = classifier.look_closely(image)
+    assert closely.shape == (1000,) and closely.sum() == pytest.approx(1, abs=1e-4)
     grid = classifier.posteriors(image)
     assert grid.shape == (10, 1000)
     np.testing.assert_allclose(grid.sum(axis=1), 1, atol=1e-4)

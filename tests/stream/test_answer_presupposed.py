@@ -152,6 +152,32 @@ def test_every_member_of_a_kind_is_a_label() -> None:
         assert set(members) <= {*COCO_LABELS, ""}
 
 
+@pytest.mark.parametrize(
+    ("lines", "seconds", "question", "expected"),
+    [
+        ([("faint", "VALTEK", 0.75)], 1, "What does the sign say?", r'^Faintly I read "VALTEK"'),
+        ([("faint", "VALTEK", 0.75)], 5, "What does the sign say?", r"^No text was detected"),
+        (
+            [("text", "NEWS", 0.9), ("faint", "VALTEK", 0.75)],
+            5,
+            'Is the word "MALTEK" visible?',
+            r'^Faintly I read "VALTEK"',
+        ),
+        ([("text", "NEWS", 0.9), ("faint", "VALTEK", 0.75)], 5, 'Is "NEWS" on screen?', r'^Yes: "NEWS"'),
+        ([("text", "NEWS", 0.9), ("faint", "VALTEK", 0.75)], 5, 'Is the word "EXIT" visible?', r"^No, "),
+    ],
+)
+def test_weakly_read_text(
+    memory: Memory, lines: list[tuple[Kind, str, float]], seconds: int, question: str, expected: str
+) -> None:
+    video = memory.add_video("x", width=100, height=100, has_audio=False, channels=KINDS)
+    for kind, label, score in lines:
+        memory.add(video, Observation(kind, label, TimeSpan(0, NS_PER_S), score, model_id=TEXT_PACK))
+    memory.set_watched(video, seconds * NS_PER_S)
+    text = Answerer(memory, store=STORE, vocabulary=VOCABULARY).answer(video, question).text
+    assert re.search(expected, text), text
+
+
 def test_about_cuts_times_and_words_on_screen(memory: Memory) -> None:
     video = memory.add_video("x", width=100, height=100, has_audio=True, channels=KINDS)
     seen: list[tuple[Kind, str, int, int, int]] = [

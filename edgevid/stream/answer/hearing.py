@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from edgevid.core.nouns import Evidence, Kind
+from edgevid.core.nouns import NS_PER_S, Evidence, Kind
 from edgevid.memory.memory import Row
 from edgevid.perception.speech import UNRECOGNISED
 from edgevid.stream.answer import lookup, phrasing, seeing, speech, writing
@@ -18,6 +18,8 @@ from edgevid.stream.timeline import is_fuller
 _WITH = re.compile(r"\b(?:ends?|starts?|begins?) with (?:the word )?\w+$")
 _AT_TIMES = re.compile(r"\b(?:ever|at (?:some|any) (?:point|time)|pauses?|moments?|sometimes)\b")
 _BY_SOMEONE = re.compile(r"\b(?:he|she|they|someone|somebody|anyone|anybody|people|person|man|woman)\b")
+_ONE_LOOK_NS = 6 * NS_PER_S // 5
+_READ_ONCE = 0.7  # score of a weakly read line that need not be read twice
 _QUOTED = 1200  # characters of transcript in one answer
 
 
@@ -76,12 +78,8 @@ def written(query: Query, watched: Watched) -> Reply:
     rows = _fullest(watched.of("text"))
     if writing.asks_for_number(query.text):
         rows = _with_digits([*rows, *watched.faint_text]) or rows
-    if not rows and (weak := lookup.read_alike(watched.faint_text)):
-        spans = lookup.join(weak)
-        best = lookup.typical(weak).observation.label
-        asked = query.phrase is None or speech.resembles(best, query.phrase)
-        if asked:
-            return Reply(f'Faintly I read "{best}", {phrasing.intervals(spans)}.', spans, "written")
+    if (not rows or query.phrase) and (faintly := _faintly_read(query, rows, watched)) is not None:
+        return faintly
     if not rows:
         return Reply("No text was detected on screen.", (), "written")
     if query.phrase:
@@ -112,6 +110,26 @@ def _fullest(rows: Sequence[Row]) -> list[Row]:
                 if is_fuller(whole.observation.label, part.observation.label):
                     part_of_other.add(part.id)
     return [row for row in rows if row.id not in part_of_other]
+
+
+def _faintly_read(query: Query, rows: Sequence[Row], watched: Watched) -> Reply | None:
+    """What was read weakly but alike in several looks; in a clip of one look, once is enough. When a phrase
+    is asked for it has to resemble that, and no line that was read well may."""
+    weak = lookup.read_alike(watched.faint_text)
+    if not weak and watched.duration_ns <= _ONE_LOOK_NS:
+        weak = tuple(row for row in watched.faint_text if row.observation.score >= _READ_ONCE)[:1]
+    if query.phrase:
+        if any(speech.resembles(row.observation.label, query.phrase) for row in rows):
+            return None
+        if rows and not speech.phrase(query, rows, "on screen").via.endswith("absent"):
+            return None
+        alike = [row for row in watched.faint_text if speech.resembles(row.observation.label, query.phrase)]
+        weak = tuple(alike if rows else (row for row in weak if row in alike))
+    if not weak:
+        return None
+    spans = lookup.join(weak)
+    best = lookup.typical(weak).observation.label
+    return Reply(f'Faintly I read "{best}", {phrasing.intervals(spans)}.', spans, "written")
 
 
 def _with_digits(rows: Sequence[Row]) -> list[Row]:
