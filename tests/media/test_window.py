@@ -86,6 +86,14 @@ def test_a_picture_larger_than_the_screen_is_made_smaller(display: str) -> None:
         assert any(picture.shape == (160, 320, 3) for picture in looks)
 
 
+def test_the_window_has_the_title_it_is_given(in_memory: None) -> None:
+    import pygame
+
+    for title, shown in (("AI-dubbed (es)", "AI-dubbed (es)"), (None, "edgevid")):
+        with Window(width=160, height=96, title=title):
+            assert pygame.display.get_caption()[0] == shown
+
+
 def test_closing_the_window_is_ctrl_c(in_memory: None, numbered: Numbered) -> None:
     import pygame
 
