@@ -1,4 +1,4 @@
-"""``edgevid bench streaming``: retrieval of the KV cache, in quality (E1, E2) and speed, on real video.
+"""``edgevid bench streaming``: retrieval of the KV cache, in quality (E1 to E5) and speed, on real video.
 
 One configuration is measured throughout, ``SHIPPED``. Frames of real clips enter SmolLM2-135M as rows of the
 label connector, so keys, values and attention are real, though what the model would say about them means
@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from edgevid.bench import streaming_joining, streaming_needles, streaming_noise
 from edgevid.bench.report import Row
 from edgevid.bench.streaming_nll import Piece, paired, score
 from edgevid.bench.streaming_rivals import METHODS, Ids, Loss, losses
@@ -35,6 +36,8 @@ _DEPTH, _QUICK_DEPTH = 7700, 2000
 _GOALS = {"decode": (1, 4.0, None), "10-row frame step": (ROWS, None, 1.7)}  # rows, x torch, x our dense
 _STEP = 64  # tokens of text per step
 _CAP = 512  # sealed tokens of a KV head and step, for the second row of the disk tier
+_HARD_STEPS, _QUICK_HARD_STEPS = 30, 5  # frames of E5
+_NEEDLE_S, _QUICK_NEEDLE_S = 200, 64  # seconds of E3's streams
 _QUESTION = "\nWhat is on the road?\n"
 
 
@@ -61,6 +64,10 @@ def rows(data: Path | None, *, quick: bool = False, threads: int = 0) -> Iterato
     finally:
         dense.close()
     yield from _likelihood(model, data, frames, tokens=depth)
+    hard = streaming_noise.hard_streams(model, frames[: depth // ROWS * ROWS])
+    yield from streaming_noise.rows(model, hard, SHIPPED, steps=_QUICK_HARD_STEPS if quick else _HARD_STEPS)
+    yield from streaming_joining.rows(quick=quick)
+    yield from _needles(quick=quick, threads=threads)
 
 
 def _pareto(
@@ -105,6 +112,15 @@ def _pareto_rows(
                 ours <= best,
                 method,
             )
+
+
+def _needles(*, quick: bool, threads: int) -> Iterator[Row]:
+    try:
+        yield from streaming_needles.rows(
+            seconds=_QUICK_NEEDLE_S if quick else _NEEDLE_S, quick=quick, threads=threads
+        )
+    except MissingPartError as error:  # what was measured before must not be lost
+        yield Row("E3", None, "", None, None, str(error))
 
 
 def _cluster_of_token(segments: Sequence[tuple[list[int], list[int]]]) -> Ids:

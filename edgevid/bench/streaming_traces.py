@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,10 +38,7 @@ def frame_rows(model: NativeLanguageModel, data: Path, *, frames: int) -> Floats
     Raises:
         MissingPartError: the classifier pack or the clips are not there.
     """
-    from edgevid.perception.classes import Classifier
-    from edgevid.stream.connector import LabelConnector
-
-    connector = LabelConnector(Classifier(ModelStore(), threads=model.threads), model)
+    connector = _connector(model)
     found: list[Floats] = []
     for image in _frames(data):
         found.append(connector(image))
@@ -52,6 +49,14 @@ def frame_rows(model: NativeLanguageModel, data: Path, *, frames: int) -> Floats
     return np.concatenate([found[i % len(found)] for i in range(frames)])
 
 
+def noise_rows(model: NativeLanguageModel, *, frames: int, seed: int = 0) -> Floats:
+    """Rows of pictures of noise, each its own."""
+    rng = np.random.default_rng(seed)
+    connector = _connector(model)
+    pictures = (rng.integers(0, 256, (180, 320, 3), np.uint8) for _ in range(frames))
+    return np.concatenate([connector(Frame(image, 0, i)) for i, image in enumerate(pictures)])
+
+
 def real_text(data: Path) -> str:
     """Abstracts of the Cranfield collection, as running text."""
     path = data / "text" / "cranfield_cran.all.1400.xml"
@@ -59,6 +64,13 @@ def real_text(data: Path) -> str:
         raise MissingPartError(f"{path} is missing", fix="set EDGEVID_TEST_DATA")
     bodies = re.findall(r"<text>(.*?)</text>", path.read_text("utf-8", "replace"), re.DOTALL)
     return "\n\n".join(" ".join(body.split()) for body in bodies)
+
+
+def _connector(model: NativeLanguageModel) -> Callable[[Frame], Floats]:
+    from edgevid.perception.classes import Classifier
+    from edgevid.stream.connector import LabelConnector
+
+    return LabelConnector(Classifier(ModelStore(), threads=model.threads), model)
 
 
 def _frames(data: Path) -> Iterator[Frame]:
