@@ -28,12 +28,12 @@ from edgevid.runtime import CpuBudget
 from edgevid.stream import channels as chosen
 from edgevid.stream.events import Event
 from edgevid.stream.kv_session import beside, kv_file
+from edgevid.stream.source_watch import SourceWatch
 from edgevid.stream.stats import StageTimes, channels_json, stats_json
 from edgevid.stream.watcher import Watcher
 
 if TYPE_CHECKING:
     from edgevid.media.info import SourceInfo
-    from edgevid.media.passage import ReadStats
     from edgevid.media.source import Source
     from edgevid.models.llm import LanguageModel
     from edgevid.models.store import ModelStore
@@ -41,10 +41,7 @@ if TYPE_CHECKING:
     from edgevid.stream.follower import Follower
     from edgevid.stream.senses import OnSeen
 
-_SAMPLE_RATE = 16_000  # what every audio channel listens at
 _LOOKS_PER_S = 8.0  # cuts are told from motion by looking this often, whatever the sampling rate
-_CHUNK_S, _LIVE_CHUNK_S = 0.5, 0.2  # sound comes in pieces of this; live it must not come late
-_MAX_SIDE = 960  # pixels; the finest channel (screen text) reads no more
 
 
 class StreamSession:
@@ -105,18 +102,24 @@ class StreamSession:
         self.memory = memory or Memory()
         self._owns_memory = memory is None
         self._answerer = Answerer(self.memory, store=store)
-        self._follower = self._load_follower(model, mmproj, kv or KVConfig(), store, threads)
+        self._follower: Follower | None = None
+        if model is not None:
+            from edgevid.stream.follower import Follower
+
+            self._follower = Follower.load(
+                model,
+                mmproj=mmproj,
+                kv=kv or KVConfig(),
+                store=store,
+                threads=threads,
+                vocabulary=self._answerer.vocabulary,
+            )
         self._threads = threads
         self._trace = trace
         self._stages = StageTimes()
-        self._watcher: Watcher | None = None
-        self._opened: Source | None = None
-        self._began_s: float | None = None  # while a watch runs
-        self._stopping = False
+        self._newest: SourceWatch | None = None
+        self._begun: SourceWatch | None = None  # the newest whose source could be opened
         self._video_id: int | None = None
-        self._elapsed_s = 0.0
-        self._warnings: list[str] = []
-        self._source_stats: ReadStats | None = None
 
     def __enter__(self) -> StreamSession:
         return self
@@ -214,61 +217,36 @@ class StreamSession:
         Raises:
             BadInputError: the source cannot be opened or nothing in it decodes.
         """
-        self._stopping = False
-        return self._watch(
-            lambda: _open(source, limits or MediaLimits()),
+        looks = max(1, math.ceil(_LOOKS_PER_S / self.fps)) if self._glancing else 1
+
+        def begin(info: SourceInfo, live: bool) -> Watcher:
+            self._begun = watch
+            return self._begin(info, looks, live=live, on_frame=on_frame, on_seen=on_seen)
+
+        watch = self._newest = SourceWatch(
+            source,
+            begin,
+            limits=limits or MediaLimits(),
+            fps=self.fps * looks,
             start_s=start_s,
             end_s=end_s,
             live=live,
-            on_frame=on_frame,
-            on_seen=on_seen,
         )
+        return self._follow(watch)
 
-    def _watch(
-        self,
-        open_: Callable[[], Source],
-        *,
-        start_s: float,
-        end_s: float | None,
-        live: bool,
-        on_frame: Callable[[Frame], None] | None,
-        on_seen: OnSeen | None,
-    ) -> Generator[Event, None, None]:
-        looks = max(1, math.ceil(_LOOKS_PER_S / self.fps)) if self._glancing else 1
-        self._began_s = time.perf_counter()
+    def _follow(self, watch: SourceWatch) -> Generator[Event, None, None]:
         try:
-            with open_() as opened:
-                self._opened = opened
-                if self._stopping:  # while it was opened
-                    return
-                live = live or opened.info.live
-                watcher = self._begin(opened.info, looks, live=live, on_frame=on_frame, on_seen=on_seen)
-                items = opened.read(
-                    fps=self.fps * looks,
-                    sample_rate=_SAMPLE_RATE,
-                    start_s=start_s,
-                    end_s=end_s,
-                    max_side=_MAX_SIDE,
-                    chunk_s=_LIVE_CHUNK_S if live else _CHUNK_S,
-                )
-                try:
-                    yield from watcher.follow(items, interrupt=opened.close)
-                finally:
-                    self._warnings = list(opened.warnings)
-                    self._source_stats = opened.stats
-                    self.memory.set_watched(self.video_id, watcher.media_ns)
-                    if self._follower is not None:
-                        self._follower.checkpoint()
+            yield from watch.run()
         finally:
-            self._opened = None
-            self._elapsed_s, self._began_s = time.perf_counter() - self._began_s, None
+            if watch.watcher is not None:
+                self.memory.set_watched(self.video_id, watch.watcher.media_ns)
+                if self._follower is not None:
+                    self._follower.checkpoint()
 
     def stop(self) -> None:
         """End the newest ``watch``, begun or not, as if its source had ended; from any thread."""
-        self._stopping = True
-        opened = self._opened
-        if opened is not None:
-            opened.close()
+        if self._newest is not None:
+            self._newest.stop()
 
     async def awatch(self, source: str | Path | Source, **options: Any) -> AsyncIterator[Event]:
         """``watch`` for asyncio: the work runs in a thread, events arrive in order."""
@@ -296,7 +274,8 @@ class StreamSession:
     @property
     def trace(self) -> Trace | None:
         """What ran when in the last watch, when the constructor was told to keep a trace."""
-        return self._watcher.pipeline.trace if self._watcher is not None and self._trace else None
+        watcher = self._begun.watcher if self._begun is not None else None
+        return watcher.pipeline.trace if watcher is not None and self._trace else None
 
     def stage_histograms(self) -> dict[str, tuple[tuple[int, ...], float]]:
         """Run times of each stage over the session's life (``stats.BOUNDS_MS``), for metrics that add up."""
@@ -305,18 +284,19 @@ class StreamSession:
     def stats(self) -> dict[str, Any]:
         """The ``stats`` line: counts, rates, memory, per-stage latencies and queues of the last watch."""
         decoder = self._follower.stats() if self._follower is not None else {}
-        began_s, opened = self._began_s, self._opened
-        read = opened.stats if opened is not None else self._source_stats
-        quality = self._watcher.quality if self._watcher is not None else None
+        begun = self._begun
+        watcher = begun.watcher if begun is not None else None
+        read = begun.read if begun is not None else None
+        quality = watcher.quality if watcher is not None else None
         return stats_json(
-            frames=self._watcher.frames if self._watcher else 0,
-            media_s=self._watcher.media_ns / NS_PER_S if self._watcher else 0.0,
-            elapsed_s=self._elapsed_s if began_s is None else time.perf_counter() - began_s,
+            frames=watcher.frames if watcher else 0,
+            media_s=watcher.media_ns / NS_PER_S if watcher else 0.0,
+            elapsed_s=begun.elapsed_s if begun is not None else 0.0,
             kv_tokens=int(decoder.pop("kv_tokens", 0)),
             stages=self._stages,
-            text_stride=self._watcher.text_stride if self._watcher else 1,
-            warnings=[*self._left_out, *self._warnings],
-            channels=channels_json(self._watcher.pipeline.metrics()) if self._watcher else {},
+            text_stride=watcher.text_stride if watcher else 1,
+            warnings=[*self._left_out, *(begun.warnings if begun is not None else ())],
+            channels=channels_json(watcher.pipeline.metrics()) if watcher else {},
             **({"source": self.label} if self.label else {}),
             **({"quality": asdict(quality.now)} if quality is not None else {}),
             **({"live": asdict(read.live)} if read is not None and read.live is not None else {}),
@@ -345,7 +325,7 @@ class StreamSession:
             channel.reset()
         if self._follower is not None:
             self._follower.begin(self.memory, self._video_id)
-        self._watcher = Watcher(
+        return Watcher(
             self.memory,
             self._video_id,
             fps=self.fps,
@@ -364,27 +344,3 @@ class StreamSession:
             on_seen=on_seen,
             trace=self._trace,
         )
-        return self._watcher
-
-    def _load_follower(
-        self,
-        model: str | Path | LanguageModel | None,
-        mmproj: str | Path | None,
-        kv: KVConfig,
-        store: ModelStore,
-        threads: int,
-    ) -> Follower | None:
-        if model is None:
-            return None
-        from edgevid.stream.follower import Follower
-
-        vocabulary = self._answerer.vocabulary
-        return Follower.load(model, mmproj=mmproj, kv=kv, store=store, threads=threads, vocabulary=vocabulary)
-
-
-def _open(source: str | Path | Source, limits: MediaLimits) -> Source:
-    if not isinstance(source, str | Path):
-        return source
-    from edgevid.media.source import open_source
-
-    return open_source(source, limits=limits)

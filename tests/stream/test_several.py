@@ -6,31 +6,14 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edgevid.core.errors import EdgevidError
-from edgevid.media.encode import VideoWriter
 from edgevid.memory.memory import Memory
 from edgevid.runtime import CpuBudget
 from edgevid.stream.events import Event
 from edgevid.stream.session import StreamSession
 from edgevid.stream.several import Failed, Job, Several
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """4 s, two pictures: one cut at 2 s."""
-    path = tmp_path_factory.mktemp("several") / "cut.mp4"
-    y, x = np.mgrid[0:120, 0:160]
-    scenes = (
-        np.stack([x, y, 255 - y], axis=2),
-        np.stack([255 * (x // 20 % 2), 255 * (y // 15 % 2), x], axis=2),
-    )
-    with VideoWriter(path, width=160, height=120, fps=12) as writer:
-        for i in range(48):
-            writer.write(scenes[i // 24].astype(np.uint8))
-    return path
 
 
 def job(memory: Memory, label: str, source: Path, budget: CpuBudget) -> Job:
