@@ -79,7 +79,7 @@ def answers(sessions: Sequence[StreamSession], question: str) -> list[Answered]:
 
 
 def read_lines(stream: TextIO, take: Callable[[str], object]) -> None:
-    """Give each line of ``stream`` to ``take``, in a thread; for input that is piped in, whatever its bytes."""
+    """Give each line of ``stream`` (piped in, of whatever bytes) to ``take``, in a thread."""
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="replace")
 
