@@ -186,9 +186,10 @@ def test_a_signal_before_the_first_clause(
         pictures_of(path)
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(talk: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--live"], ["--subtitles", "--keep-original"]], ids=" ".join)
+def test_a_full_disk_is_told_and_leaves_nothing(options: list[str], talk: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
-    command = [sys.executable, "-m", "edgevid", "dub", str(talk), "--to", "es", "-o", str(output)]
+    command = [sys.executable, "-m", "edgevid", "dub", str(talk), "--to", "es", "-o", str(output), *options]
     limited = ["sh", "-c", 'ulimit -f 16; exec "$@"', "sh", *command]  # blocks of 512 bytes or of 1 KiB
     done = subprocess.run(limited, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode not in (0, 130), done.stdout
@@ -218,9 +219,7 @@ def test_sound_without_pictures_is_refused(english: tuple[Floats, int], edgevid:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_without_packs_the_command_that_pulls_them_is_named(
-    talk: Path, edgevid: Run, tmp_path: Path
-) -> None:
+def test_without_packs_the_command_that_pulls_them_is_named(talk: Path, edgevid: Run, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     done = edgevid("dub", talk, "--to", "es", "-o", output, EDGEVID_CACHE=str(tmp_path / "none"))
     assert done.returncode == 4 and "edgevid models pull" in done.stderr
