@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -74,22 +77,12 @@ def test_a_peer_watches_the_dub(talk: Path) -> None:
 
 async def _watch(url: str) -> tuple[int, np.ndarray[Any, Any], str]:
     """How many pictures came until the other side hung up, the sound, and the other side's description."""
-    import httpx
-    from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+    from aiortc import RTCConfiguration, RTCPeerConnection
     from aiortc.mediastreams import MediaStreamError
 
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     lines = [peer.addTransceiver(kind, direction="recvonly") for kind in ("video", "audio")]
-    await peer.setLocalDescription(await peer.createOffer())
-    headers = {"Content-Type": "application/sdp"}
-    async with httpx.AsyncClient() as client:
-        for _ in range(600):
-            try:
-                answer = await client.post(url, content=peer.localDescription.sdp, headers=headers)
-                break
-            except httpx.ConnectError:
-                await asyncio.sleep(0.1)
-    await peer.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+    description = await _call(peer, url)
     received: dict[str, list[Any]] = {"video": [], "audio": []}
 
     async def take(kind: str, track: Any) -> None:
@@ -102,7 +95,68 @@ async def _watch(url: str) -> tuple[int, np.ndarray[Any, Any], str]:
 
     await asyncio.gather(*(take(line.kind, line.receiver.track) for line in lines))
     await peer.close()
-    return len(received["video"]), np.concatenate(received["audio"]), answer.text
+    return len(received["video"]), np.concatenate(received["audio"]), description
+
+
+async def _call(peer: Any, url: str) -> str:
+    """Post the offer of ``peer`` once somebody is there; returns the answer."""
+    import httpx
+    from aiortc import RTCSessionDescription
+
+    await peer.setLocalDescription(await peer.createOffer())
+    headers = {"Content-Type": "application/sdp"}
+    async with httpx.AsyncClient() as client:
+        for _ in range(600):
+            try:
+                answer = await client.post(url, content=peer.localDescription.sdp, headers=headers)
+                break
+            except httpx.ConnectError:
+                await asyncio.sleep(0.1)
+    await peer.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+    return answer.text
+
+
+def test_a_peer_is_dubbed(talk: Path, tmp_path: Path) -> None:
+    """A talk sent as a call, dubbed until Ctrl-C."""
+    pytest.importorskip("aiortc", reason="pip install 'edgevid[webrtc]'")
+    port, output = _free_port(), tmp_path / "call.mp4"
+    command = [sys.executable, "-m", "edgevid", "dub", f"webrtc://127.0.0.1:{port}", "--to", "es"]
+    process = subprocess.Popen(
+        [*command, "-o", str(output), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    over = threading.Event()
+    caller = threading.Thread(
+        target=lambda: asyncio.run(_send(talk, f"http://127.0.0.1:{port}/whip", over)), name="test caller"
+    )
+    caller.start()
+    try:
+        assert process.stdout is not None
+        clause = json.loads(process.stdout.readline())
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        over.set()
+        caller.join(30)
+    assert process.returncode == 130, errors
+    assert f"open http://127.0.0.1:{port}/ in a browser to send" in errors and "Traceback" not in errors
+    assert clause["event"] == "clause" and clause["text"]
+    assert len(pictures_of(output)) > 5
+    assert np.abs(sound_of(output)).max() > 0.05
+
+
+async def _send(path: Path, url: str, over: threading.Event) -> None:
+    """Play a file to whoever answers at ``url``, again and again."""
+    from aiortc import RTCConfiguration, RTCPeerConnection
+    from aiortc.contrib.media import MediaPlayer
+
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    player = MediaPlayer(str(path), loop=True)
+    peer.addTrack(player.audio)
+    peer.addTrack(player.video)
+    await _call(peer, url)
+    while not over.is_set():
+        await asyncio.sleep(0.1)
+    await peer.close()
 
 
 def test_the_mark_is_on_every_picture(talk: Path, edgevid: Run, tmp_path: Path) -> None:
