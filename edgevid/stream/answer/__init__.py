@@ -4,5 +4,6 @@
 ::
 
     question --language.py--> English? --normal.py--> words --intent.py--> Query(intent, subject, ...)
-        Query --lookup.py (vocabulary.py: words -> labels)--> Finding(rows) --phrasing.py--> Answer
+        Query --lookup.py (vocabulary.py: words -> labels)--> Match(rows) --phrasing.py--> Answer
+                 weighing.py: what is likeliest of a kind, where the question presupposes one
 """

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 from edgevid.core.nouns import Answer
 from edgevid.memory.memory import Memory
-from edgevid.stream.answer import counting, doing, hearing, intent, language, order, patterns, scenes, seeing
+from edgevid.stream.answer import (
+    counting,
+    doing,
+    hearing,
+    intent,
+    language,
+    order,
+    patterns,
+    scenes,
+    seeing,
+    timing,
+)
 from edgevid.stream.answer.closest import closest
 from edgevid.stream.answer.intent import Query
 from edgevid.stream.answer.labels import load_vocabulary
@@ -154,7 +165,7 @@ class Answerer:
             case "length":
                 return scenes.length(query, watched)
             case "how_long":
-                return seeing.how_long(query, watched, vocabulary)
+                return timing.how_long(query, watched, vocabulary)
             case "how_many":
                 return counting.how_many(query, watched, vocabulary)
             case "before" | "after":
@@ -168,7 +179,7 @@ class Answerer:
             case "where":
                 return order.where(query, watched, self._memory)
             case "when":
-                return seeing.when(query, watched, vocabulary)
+                return timing.when(query, watched, vocabulary)
             case "either":
                 return seeing.either(query, watched, vocabulary)
             case "worn":

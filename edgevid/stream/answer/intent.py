@@ -137,20 +137,10 @@ def _classify(text: str, question: str, base: Query) -> Query:
         return replace(base, intent="said_order")
     if patterns.WEARS.search(text) and _is_said(text, base) and not patterns.SAYS.search(text):
         return replace(base, intent="worn")
-    if patterns.SHOWS_WORDS.search(text):
-        return replace(base, intent="written", phrase=phrase)
-    if (
-        (capitals := phrases.capitals(question))
-        and not patterns.WHICH.match(text)
-        and not _is_said(text, base)
-    ):
-        return replace(base, intent="written", phrase=phrase or capitals)
     if patterns.ON_BODY.search(text):
         return replace(base, intent="worn")
-    if writing.asks_for_writing(text) or (not base.subject and writing.asks_for_signs(text)):
-        words = None if _ASKS_WHAT.match(text) else phrases.spoken_phrase(text)
-        wants = "which" if writing.asks_for_a_clock(text) else base.wants
-        return replace(base, intent="written", phrase=phrase or words, wants=wants)
+    if (written := _of_writing(text, question, base, phrase)) is not None:
+        return written
     if re.search(r"^(?!is there).*\b(gender|male|female|(boy|man) or (a )?(girl|woman)|how old)\b", text):
         return replace(base, intent="cannot", attribute="age or gender")
     if patterns.WRITTEN_WORD.search(text):
@@ -190,6 +180,20 @@ def _classify(text: str, question: str, base: Query) -> Query:
     if (said_of := patterns.PREDICATE.match(text)) and said_of.group(1) in base.unknown:
         return replace(base, intent="cannot", attribute=f"whether something is {said_of.group(1)}")
     return _about_the_picture(text, base, phrase)
+
+
+def _of_writing(text: str, question: str, base: Query, phrase: str | None) -> Query | None:
+    """A question for what is written on something, before its words are taken for speech; else None."""
+    if patterns.SHOWS_WORDS.search(text):
+        return replace(base, intent="written", phrase=phrase)
+    capitals = phrases.capitals(question)
+    if capitals and not patterns.WHICH.match(text) and not _is_said(text, base):
+        return replace(base, intent="written", phrase=phrase or capitals)
+    if writing.asks_for_writing(text) or (not base.subject and writing.asks_for_signs(text)):
+        words = None if _ASKS_WHAT.match(text) else phrases.spoken_phrase(text)
+        wants = "which" if writing.asks_for_a_clock(text) else base.wants
+        return replace(base, intent="written", phrase=phrase or words, wants=wants)
+    return None
 
 
 def _about_speech(text: str, base: Query, phrase: str | None) -> Query:

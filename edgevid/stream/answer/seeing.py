@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from edgevid.core.nouns import NS_PER_S, Evidence, Kind
 from edgevid.memory.memory import Row
-from edgevid.stream.answer import lookup, patterns, phrasing, scenes, weighing
+from edgevid.stream.answer import lookup, patterns, phrasing, weighing
 from edgevid.stream.answer.intent import Order, Query
 from edgevid.stream.answer.lookup import Match
 from edgevid.stream.answer.normal import stems
@@ -17,7 +17,7 @@ from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.answer.watched import Watched
 
 _EDGE_NS = NS_PER_S  # nearer to an end of the video nothing is said to come or go
-_LISTED = 6  # things named in one answer
+LISTED = 6  # things named in one answer
 _FEW = 2  # with more than so many, faint ones are not told too
 _SEX_OR_AGE = frozenset(
     "man woman guy girl boy lady gentleman kid child baby adult toddler teenager male female dude bloke chap"
@@ -59,8 +59,8 @@ def presence(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
         return _throughout(*shown[0], watched.duration_ns)
     if doubt := _doubt(query, shown):
         term, match = shown[0]
-        verb = f"{capital(named(term, match))} is {_verb(match)} {_spans(match.spans)}"
-        return Reply(f"{verb}. I cannot tell {doubt}.", match.spans, "presence")
+        there = f"{capital(named(term, match))} is {verb(match)} {_spans(match.spans)}"
+        return Reply(f"{there}. I cannot tell {doubt}.", match.spans, "presence")
     return Reply(f"Yes, {phrasing.conjunction(parts)}.", spans, "presence")
 
 
@@ -68,7 +68,7 @@ def _throughout(term: Term, match: Match, end_ns: int) -> Reply:
     """Is the subject there the whole time?"""
     missing = sum(e.span.end_ns - e.span.start_ns for e in lookup.gaps(match.spans, end_ns))
     yes = "Yes" if missing <= _EDGE_NS else "No"
-    text = f"{yes}: {named(term, match)} is {_verb(match)} {_spans(match.spans)}."
+    text = f"{yes}: {named(term, match)} is {verb(match)} {_spans(match.spans)}."
     return Reply(text, match.spans, "presence")
 
 
@@ -82,10 +82,10 @@ def _moves(query: Query, term: Term, match: Match, end_ns: int) -> Reply | None:
     name = named(term, match)
     if not seen_going:
         where = "to the end" if leaves else "from the start"
-        return Reply(f"No: {name} is {_verb(match)} {where}, {_spans(match.spans)}.", match.spans, "presence")
-    times = phrasing.conjunction([phrasing.clock(t) for _, t in seen_going[:_LISTED]])
+        return Reply(f"No: {name} is {verb(match)} {where}, {_spans(match.spans)}.", match.spans, "presence")
+    times = phrasing.conjunction([phrasing.clock(t) for _, t in seen_going[:LISTED]])
     does = "is gone" if leaves else "appears"
-    return Reply(f"Yes: {name} {does} at {times}.", tuple(e for e, _ in seen_going[:_LISTED]), "presence")
+    return Reply(f"Yes: {name} {does} at {times}.", tuple(e for e, _ in seen_going[:LISTED]), "presence")
 
 
 def _doubt(query: Query, shown: Sequence[tuple[Term, Match]]) -> str:
@@ -98,123 +98,6 @@ def _doubt(query: Query, shown: Sequence[tuple[Term, Match]]) -> str:
         return f"actions such as '{query.action}'"
     told_apart = term.phrase in _SEX_OR_AGE and match.label == "person"
     return f"whether it is {phrasing.article(term.phrase)}" if told_apart else ""
-
-
-def when(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
-    """When does SUBJECT appear (first, last)?"""
-    if not query.subject:
-        everything = watched.of("object", "class", "speech", "text")
-        return undetectable(query, vocabulary) if query.unknown else _edge(everything, query.order or "first")
-    query = replace(query, subject=_acts_first(query.subject))
-    match = find(query, watched)
-    if match is None:
-        return absent(query.subject[0], watched)
-    if query.ordinal is not None and (query.edge is not None or query.ordinal not in (1, -1)):
-        return _nth(query, match)
-    if query.edge is not None and query.order is None and query.number is None:
-        return _edge_of(query, match)
-    if query.number is not None:
-        exact = tuple(row for row in match.rows if _is_so_many(query, row))
-        if exact:
-            count = phrasing.plural(match.label, query.number)
-            spans = lookup.join(exact)
-            return Reply(
-                f"There {'is' if query.number == 1 else 'are'} {count} {_spans(spans)}.", spans, "when"
-            )
-    name, verb = named(query.subject[0], match), _verb(match)
-    if query.order == "first":
-        first = match.spans[0]
-        return Reply(
-            f"{capital(name)} is first {verb} at {phrasing.clock(first.span.start_ns)}.", (first,), "when"
-        )
-    if query.order == "last":
-        last = match.spans[-1]
-        return Reply(
-            f"{capital(name)} is last {verb} at {phrasing.clock(last.span.end_ns)}.", (last,), "when"
-        )
-    return Reply(f"{capital(name)} is {verb} {phrasing.intervals(match.spans)}.", match.spans, "when")
-
-
-def _acts_first(subject: tuple[Term, ...]) -> tuple[Term, ...]:
-    """What is only heard before what is seen: "when does the dog bark" asks for the bark."""
-    return tuple(sorted(subject, key=lambda term: set(term.labels) != {"sound"}))
-
-
-def _is_so_many(query: Query, row: Row) -> bool:
-    count, number = row.observation.count, query.number or 0
-    return count >= number if query.compare == "least" else count == number
-
-
-def _nth(query: Query, match: Match) -> Reply:
-    """When the subject comes, or goes, for the n-th time."""
-    one, missing = _nth_span(query, match)
-    if one is None:
-        return missing
-    name, ends = named(query.subject[0], match), query.edge == "end"
-    does, t = ("is gone", one.span.end_ns) if ends else ("appears", one.span.start_ns)
-    nth = _nth_time(query)
-    return Reply(f"{capital(name)} {does} {nth} at {phrasing.clock(t)}.", (one,), "when")
-
-
-def _nth_span(query: Query, match: Match) -> tuple[Evidence | None, Reply]:
-    """The n-th time the subject is there, or a reply that says it is there less often."""
-    n = query.ordinal or 1
-    so_many = [row for row in match.rows if row.observation.count >= n > len(match.spans)]
-    if so_many:  # the second of two at once
-        return lookup.join(so_many)[0], Reply("")
-    if n > len(match.spans):
-        times = phrasing.plural("time", len(match.spans))
-        text = f"No: {named(query.subject[0], match)} is {_verb(match)} {times}, {_spans(match.spans)}."
-        return None, Reply(text, match.spans, "when")
-    return match.spans[n - 1 if n > 0 else n], Reply("")
-
-
-def _nth_time(query: Query) -> str:
-    n = query.ordinal or 1
-    return "for the last time" if n < 0 else f"for the {scenes.ORDINALS[n - 1]} time"
-
-
-def _edge_of(query: Query, match: Match) -> Reply:
-    """When the subject comes or goes: the starts or the ends of its spans."""
-    name, ends = named(query.subject[0], match), query.edge == "end"
-    times = [phrasing.clock(e.span.end_ns if ends else e.span.start_ns) for e in match.spans[:_LISTED]]
-    does = "is gone" if ends else "appears"
-    if _verb(match) == "heard":
-        does = "ends" if ends else "begins"
-    text = f"{capital(name)} {does} at {phrasing.conjunction(times)}."
-    return Reply(text, match.spans[:_LISTED], "when")
-
-
-def how_long(query: Query, watched: Watched, vocabulary: Vocabulary) -> Reply:
-    """How long is SUBJECT there, in all or the n-th or longest time?"""
-    if not query.subject:
-        return undetectable(query, vocabulary) if query.unknown else scenes.length(query, watched)
-    match = find(query, watched)
-    if match is None:
-        return absent(query.subject[0], watched)
-    name = capital(named(query.subject[0], match))
-    exact = tuple(row for row in match.rows if _is_so_many(query, row)) if query.number is not None else ()
-    if exact:
-        spans = lookup.join(exact)
-        lasts = phrasing.seconds(sum(e.span.end_ns - e.span.start_ns for e in spans))
-        count = phrasing.plural(match.label, query.number or 0)
-        return Reply(f"{count} for {lasts}: {_spans(spans)}.", spans, "how_long")
-    if query.ordinal is not None:
-        one, missing = _nth_span(query, match)
-        if one is None:
-            return missing
-        lasts = phrasing.seconds(one.span.end_ns - one.span.start_ns)
-        text = f"{name} is {_verb(match)} {_nth_time(query)} for {lasts}: {phrasing.interval(one)}."
-        return Reply(text, (one,), "how_long")
-    if "longest" in query.words:
-        one = max(match.spans, key=lambda e: e.span.end_ns - e.span.start_ns)
-        lasts = phrasing.seconds(one.span.end_ns - one.span.start_ns)
-        return Reply(
-            f"{name} is {_verb(match)} longest for {lasts}: {phrasing.interval(one)}.", (one,), "how_long"
-        )
-    total = sum(e.span.end_ns - e.span.start_ns for e in match.spans)
-    text = f"{name} is {_verb(match)} for {phrasing.seconds(total)}: {phrasing.intervals(match.spans)}."
-    return Reply(text, match.spans, "how_long")
 
 
 def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
@@ -250,7 +133,7 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
     if _SPECIES.search(query.text):
         asked_for = [row for row in asked_for or rows if row.observation.kind == "class"] or asked_for
     if query.order is not None and rows:
-        return _edge(asked_for or rows, query.order)
+        return edge(asked_for or rows, query.order)
     found = lookup.listing(asked_for or rows)
     one = re.search(r"\b(?:longest|most of the time|most often)\b", query.text)
     if one:
@@ -261,7 +144,7 @@ def which(query: Query, watched: Watched, *, heard: bool = False) -> Reply:
         faint = None if heard else weighing.also(watched, (), ())
         what = "No sound" if heard else "Nothing I know"
         return faint or Reply(f"{what} was detected.", (), "which")
-    told = found[:_LISTED]
+    told = found[:LISTED]
     spans = tuple(lookup.join(of_name)[0] for _, of_name in told)
     parts = [f"{_short(name)} ({phrasing.interval(e)})" for (name, _), e in zip(told, spans, strict=True)]
     listed = Reply(f"{capital(phrasing.conjunction(parts))}.", spans, "which")
@@ -341,7 +224,7 @@ def find(query: Query, watched: Watched) -> Match | None:
     return None
 
 
-def _edge(rows: Sequence[Row], order: Order) -> Reply:
+def edge(rows: Sequence[Row], order: Order) -> Reply:
     """The first or last thing of all."""
     if not rows:
         return Reply("Nothing I know was detected.", (), "which")
@@ -351,7 +234,7 @@ def _edge(rows: Sequence[Row], order: Order) -> Reply:
     else:
         edge = min(row.observation.span.start_ns for row in rows)
         chosen = [row for row in rows if row.observation.span.start_ns == edge]
-    names = list(dict.fromkeys(_short(row.observation.label) for row in chosen))[:_LISTED]
+    names = list(dict.fromkeys(_short(row.observation.label) for row in chosen))[:LISTED]
     text = f"{order.capitalize()}: {phrasing.conjunction(names)}, at {phrasing.clock(edge)}."
     return Reply(text, tuple(Evidence(row.observation.span, (row.id,)) for row in chosen), "which")
 
@@ -373,7 +256,8 @@ def _short(label: str) -> str:
     return label.split(",")[0]
 
 
-def _verb(match: Match) -> str:
+def verb(match: Match) -> str:
+    """ "seen" or "heard"."""
     return "heard" if match.rows[0].observation.kind == "sound" else "seen"
 
 
