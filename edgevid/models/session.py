@@ -104,7 +104,8 @@ def onnx_session(
         name: what errors and metrics call it; the file's name by default.
 
     Raises:
-        BadModelError: no such file, a wrong hash, or not a model onnxruntime can load.
+        BadModelError: no such file, a wrong hash, not a model onnxruntime can load, or one that takes or
+            gives something else than tensors of numbers.
         MissingPartError: the installed onnxruntime has nothing for `device`, or the device does not work.
     """
     import onnxruntime as ort
@@ -118,7 +119,7 @@ def onnx_session(
     if threads < 1:
         raise ValueError(f"threads is {threads}, must be at least 1")
     if not path.is_file():
-        raise BadModelError(f"{path}: no such file")
+        raise BadModelError(f"{path}: no such file", fix="check the path")
     if sha256 is not None and (digest := sha256_of(path)) != sha256:
         raise BadModelError(f"{path}: sha256 is {digest}, expected {sha256}")
     options = ort.SessionOptions()
@@ -137,6 +138,11 @@ def onnx_session(
         raise BadModelError(f"{path}: onnxruntime cannot load it: {_first_line(error)}") from None
     if provider not in session.get_providers():  # onnxruntime falls back without a word
         raise MissingPartError(f"{device} does not work on this machine", fix="edgevid doctor")
+    for node in (*session.get_inputs(), *session.get_outputs()):
+        if node.type not in _DTYPES:
+            raise BadModelError(
+                f"{path}: {node.name} is a {node.type}", fix=f"use one of {', '.join(_DTYPES)}"
+            )
     return OnnxSession(session, name=name or path.name, threads=threads)
 
 

@@ -51,6 +51,19 @@ def test_it_computes_and_says_what_it_takes(model: Path) -> None:
     assert [port.name for port in info.outputs] == ["y", "z"]
 
 
+def test_a_network_of_texts_is_refused(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["words"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("words", TensorProto.STRING, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.STRING, [1])],
+    )
+    path = tmp_path / "texts.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    with pytest.raises(BadModelError, match=r"words is a tensor\(string\)"):
+        onnx_session(path)
+
+
 def test_runs_are_equal_to_the_bit(model: Path) -> None:
     x = np.random.default_rng(2).standard_normal((100, 64)).astype(np.float32)
     results = {onnx_session(model, threads=2).run({"x": x})[0].tobytes() for _ in range(3)}
