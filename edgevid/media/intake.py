@@ -107,12 +107,17 @@ class Intake:
 
     def end(self, error: Exception | None = None) -> None:
         """Nothing comes any more; readers get what waits, then the end (or ``error``)."""
+        from av.error import FFmpegError
+
         with self._lock:
             if self._ended:
                 return
             if self._mailbox is not None and self._sound is not None:
-                for chunk in self._sound.flush():
-                    self._mailbox.put_sound(replace(chunk, wall_ns=self.clock.wall_ns(chunk.pts_ns)))
+                try:
+                    for chunk in self._sound.flush():
+                        self._mailbox.put_sound(replace(chunk, wall_ns=self.clock.wall_ns(chunk.pts_ns)))
+                except (FFmpegError, ValueError):
+                    self._all_stats.damaged += 1
             self._ended, self._error = True, error
             self._wanted.set()
             if self._mailbox is not None:

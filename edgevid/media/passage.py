@@ -189,10 +189,15 @@ class Passage:
             )
 
     def _finish(self) -> None:
+        from av.error import FFmpegError
+
         if self._plan.video:
             for tick_ns, (index, picture) in self._sampler.hold(self.video_clock.next_ns):
                 self._put_picture(tick_ns, index, picture)
-        for chunk in self._sound.flush():
-            self._merge.put(chunk)
+        try:
+            for chunk in self._sound.flush():
+                self._merge.put(chunk)
+        except (FFmpegError, ValueError):
+            self._stats.damaged += 1
         self._merge.advance("video", FOREVER_NS)
         self._merge.advance("audio", FOREVER_NS)

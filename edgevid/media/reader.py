@@ -77,20 +77,19 @@ class FileReader:
         Errors: BadInputError, LimitError.
         """
         container = open_container(path, limits=limits)
-        video, audio = best_video(container), best_audio(container)
-        if video is None and audio is None:
-            container.close()
-            raise BadInputError(
-                f"{path}: holds no video or sound that can be decoded",
-                fix="convert it to mp4 with H.264 or VP9",
-            )
-        if video is not None:
-            try:
+        try:
+            video, audio = best_video(container), best_audio(container)
+            if video is None and audio is None:
+                raise BadInputError(
+                    f"{path}: holds no video or sound that can be decoded",
+                    fix="convert it to mp4 with H.264 or VP9",
+                )
+            if video is not None:
                 check_pixels(str(path), video.codec_context.width, video.codec_context.height, limits)
-            except BadInputError:
-                container.close()
-                raise
-            set_up_decoder(video, limits=limits, threads=threads, exact=exact)
+                set_up_decoder(video, limits=limits, threads=threads, exact=exact)
+        except BaseException:
+            container.close()
+            raise
         starts = [to_ns(s.start_time, s.time_base) for s in (video, audio) if s is not None]
         known = [s for s in starts if s is not None]
         return cls(container, limits, video, audio, min(known, default=0))
