@@ -75,22 +75,30 @@ class PictureDesk:
             path = Path(folder) / f"picture.{picture.kind}"
             path.write_bytes(picture.data)
             opened = _open(path)
-            session = self._session = self._session or self._load()
-            for _ in session.watch(opened, end_s=1.0):  # one frame, were it an animation
-                pass
             try:
+                session = self._session = self._session or self._load()
+                for _ in session.watch(opened, end_s=1.0):  # one frame, were it an animation
+                    pass
                 rows = session.memory.rows(session.video_id)
                 return session.ask(question), [row.observation for row in rows]
             finally:
-                session.memory.delete_video(session.video_id)
+                opened.close()
+                self._forget()
 
     def close(self) -> None:
         """Give the models back, unless a picture is being looked at."""
         if self._lock.acquire(blocking=False):
-            if self._session is not None:
-                self._session.close()
-                self._session = None
-            self._lock.release()
+            try:
+                if self._session is not None:
+                    self._session.close()
+                    self._session = None
+            finally:
+                self._lock.release()
+
+    def _forget(self) -> None:
+        if self._session is not None:
+            for video in self._session.memory.videos():
+                self._session.memory.delete_video(video.id)
 
     def _load(self) -> StreamSession:
         from edgevid.stream.channels import choose
