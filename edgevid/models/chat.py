@@ -1,9 +1,9 @@
 """Chat messages -> token ids, for the two template families that small models use.
 
 A GGUF file carries its template as a Jinja program. Running a program from a file is not wanted here, so the
-family is
-recognised by its marks and written out: ChatML (Qwen2, SmolLM2) or Llama 3; anything else becomes plain
-lines. Marks are tokenised as control tokens and what people wrote never is, so a message cannot forge a turn.
+family is recognised by its marks and written out: ChatML (Qwen2, SmolLM2) or Llama 3; anything else becomes
+plain lines. Marks are tokenised as control tokens and what people wrote never is, so a message cannot forge a
+turn.
 """
 
 from __future__ import annotations
