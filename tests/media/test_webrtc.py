@@ -28,6 +28,7 @@ from edgevid.media.webrtc.address import host_and_port, page, trusted
 
 Numbered = Callable[[int], npt.NDArray[np.uint8]]
 ReadNumber = Callable[[npt.NDArray[np.uint8]], int]
+Sound = Callable[[int, int], npt.NDArray[np.float32]]
 
 _RATE = 48_000
 
@@ -78,8 +79,8 @@ def _tone(start: int, size: int) -> npt.NDArray[np.float32]:
 class _Camera:
     """A peer in a thread of its own that sends numbered pictures and a tone to ``url`` until told to end."""
 
-    def __init__(self, url: str, numbered: Numbered, *, big: bool = False) -> None:
-        self._url, self._numbered, self._big = url, numbered, big
+    def __init__(self, url: str, numbered: Numbered, *, sound: Sound = _tone, big: bool = False) -> None:
+        self._url, self._numbered, self._sound, self._big = url, numbered, sound, big
         self.over = threading.Event()
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="test camera")
@@ -123,7 +124,7 @@ class _Camera:
             video.offer(frame)
             for part in range(2):
                 start = (2 * number + part) * 960
-                samples = np.rint(_tone(start, 960) * 32767).astype(np.int16).reshape(1, -1)
+                samples = np.rint(self._sound(start, 960) * 32767).astype(np.int16).reshape(1, -1)
                 sound = AudioFrame.from_ndarray(samples, format="s16", layout="mono")
                 sound.sample_rate, sound.pts, sound.time_base = _RATE, start, Fraction(1, _RATE)
                 audio.offer(sound)
@@ -164,6 +165,40 @@ def test_a_peer_that_sends_is_a_live_source(aiortc: Any, numbered: Numbered, rea
     assert _loudest_hz(sound, 16_000) == pytest.approx(440, abs=4)
     assert abs(chunks[-1].pts_ns - frames[-1].pts_ns) < 2_000_000_000
     assert not [t.name for t in threading.enumerate() if t.name.startswith("webrtc")]
+
+
+def test_sound_stays_with_its_picture(aiortc: Any) -> None:
+    """Pictures are bright and a tone sounds in the first fifth of each second."""
+
+    def picture(number: int) -> npt.NDArray[np.uint8]:
+        return np.full((96, 160, 3), 230 if number % 25 < 5 else 20, np.uint8)
+
+    def sound(start: int, size: int) -> npt.NDArray[np.float32]:
+        return _tone(start, size) * np.float32(start // 1920 % 25 < 5)
+
+    port = _free_port()
+    bright: list[int] = []
+    loud: list[int] = []
+    was_bright = was_loud = True
+    with (
+        _Camera(f"http://127.0.0.1:{port}/whip", picture, sound=sound),
+        open_source(f"webrtc://127.0.0.1:{port}") as source,
+    ):
+        for item in source.read(sample_rate=_RATE, chunk_s=0.01):
+            if isinstance(item, Frame):
+                is_bright = bool(item.image.mean() > 120)
+                if is_bright and not was_bright:
+                    bright.append(item.pts_ns)
+                was_bright = is_bright
+            else:
+                is_loud = bool(np.abs(item.samples).max() > 0.1)
+                if is_loud and not was_loud:
+                    loud.append(item.pts_ns)
+                was_loud = is_loud
+            if len(bright) >= 5 and len(loud) >= 5:
+                break
+    late_ms = [min((heard - seen for heard in loud), key=abs) / 1e6 for seen in bright]
+    assert -40 <= np.median(late_ms) <= 60  # EBU R37
 
 
 def test_the_next_peer_goes_on_where_the_first_left(aiortc: Any, numbered: Numbered) -> None:

@@ -1,14 +1,16 @@
 """WebRTC in: a peer that posts an offer to ``/whip`` is a live source; after it the next one is.
 
-A track's time stamps begin anywhere, so each is first brought to this machine's clock by itself. What the
-first peer's pictures measure is what all measure: browsers change their size with the network.
+A track's time stamps begin anywhere, so each is first brought to this machine's clock by itself. aiortc gives
+a frame away when the packets of later ones have come, one picture or four of sound: so a frame arrived when
+the frame that much before it was given. What the first peer's pictures measure is what all measure: browsers
+change their size with the network.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from edgevid.core.errors import BadInputError, EdgevidError
@@ -27,6 +29,8 @@ from edgevid.media.webrtc.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCPeerConnection
+
+_HELD = {"video": 1, "audio": 4}  # later frames that aiortc waits for
 
 PEER_S = 120.0
 """The longest the first peer is waited for: somebody has to open a page first."""
@@ -94,9 +98,8 @@ class WebRtcReceiver:
             if line.receiver.track is not None:
                 tracks.setdefault(line.kind, line.receiver.track)
         self._kinds = frozenset(tracks)
-        for number, (kind, track) in enumerate(sorted(tracks.items())):
-            deliver = self._picture if kind == "video" else self._sound
-            self.endpoint.spawn(self._receive(number, track, deliver))
+        for number, track in enumerate(tracks.values()):
+            self.endpoint.spawn(self._receive(number, track))
 
     def _left(self, peer: RTCPeerConnection) -> None:
         stats = self._intake.stats
@@ -104,23 +107,26 @@ class WebRtcReceiver:
             self._lost_ns = time.monotonic_ns()
         stats.connected, stats.last_error = False, "the other side hung up"
 
-    async def _receive(
-        self, number: int, track: MediaStreamTrack, deliver: Callable[[Any, int, int], None]
-    ) -> None:
+    async def _receive(self, number: int, track: MediaStreamTrack) -> None:
         from aiortc.mediastreams import MediaStreamError
 
+        deliver = self._picture if track.kind == "video" else self._sound
         clock = LiveClock(LiveStats())
         clock.epoch_ns = 0
+        given_ns: deque[int] = deque(maxlen=_HELD[track.kind])
         try:
             while True:
                 frame = await track.recv()
-                arrived_ns = time.monotonic_ns()
-                stamp_ns = to_ns(frame.pts, frame.time_base)
-                if stamp_ns is not None:
-                    clock.observe(number, stamp_ns, arrived_ns)
-                stamp_ns = clock.time_of(stamp_ns, arrived_ns)
-                self._intake.observe(number, stamp_ns, arrived_ns)
-                deliver(frame, stamp_ns, arrived_ns)
+                now_ns = time.monotonic_ns()
+                if len(given_ns) == given_ns.maxlen:  # the first ones only tell the time
+                    arrived_ns = given_ns[0]
+                    stamp_ns = to_ns(frame.pts, frame.time_base)
+                    if stamp_ns is not None:
+                        clock.observe(number, stamp_ns, arrived_ns)
+                    stamp_ns = clock.time_of(stamp_ns, arrived_ns)
+                    self._intake.observe(number, stamp_ns, arrived_ns)
+                    deliver(frame, stamp_ns, arrived_ns)
+                given_ns.append(now_ns)
         except MediaStreamError:
             return
         except EdgevidError as error:
