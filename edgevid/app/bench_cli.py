@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -96,7 +96,33 @@ def streaming(quick: bool, force: bool, threads: int, as_json: bool, strict: boo
     from edgevid.bench.answers import find_data
 
     refuse_when_loaded(force=force)
-    return _finish("streaming", list(bench.rows(find_data(), quick=quick, threads=threads)), as_json, strict)
+    found = bench.rows(find_data(), quick=quick, threads=threads)
+    return _finish("streaming", _told(found), as_json, strict)
+
+
+@command.command("attention")
+@click.option("--quick", is_flag=True, help="At 8K only.")
+@_FORCE
+@_THREADS
+@_JSON
+@_STRICT
+def attention(quick: bool, force: bool, threads: int, as_json: bool, strict: bool) -> int:
+    """Attention over pages, dense and retrieved, against torch at 8K, 32K and 128K, with the roofline."""
+    from edgevid.bench import attention as bench
+    from edgevid.bench.answers import find_data
+
+    refuse_when_loaded(force=force)
+    found = bench.rows(find_data(), quick=quick, threads=threads)
+    return _finish("attention", _told(found), as_json, strict)
+
+
+def _told(rows: Iterator[Row]) -> list[Row]:
+    """All rows, each told on stderr as it comes: a long bench shows where it is."""
+    found = []
+    for row in rows:
+        click.echo(f"{row.measure}: {row.value} {row.unit}", err=True)
+        found.append(row)
+    return found
 
 
 def _finish(name: str, rows: Sequence[Row], as_json: bool, strict: bool) -> int:

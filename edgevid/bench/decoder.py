@@ -42,7 +42,7 @@ def rows(*, quick: bool = False, threads: int = 0) -> Iterator[Row]:
     depths = DEPTHS[:1] if quick else DEPTHS
     ours = NativeLanguageModel(path, threads=threads)
     peers, missing = _peers(path, ours.threads, depths[-1] + 512)
-    bandwidth = _read_bandwidth(ours.threads)
+    bandwidth = read_bandwidth(ours.threads)
     ids = [int(t) for t in np.random.default_rng(0).integers(100, 40000, depths[-1] + 512)]
     for depth in depths:
         yield from _rows_at(depth, ours, peers, missing, ids, bandwidth, quick)
@@ -141,7 +141,7 @@ def _repacking_works(path: Path) -> bool:
     return done.returncode == 0
 
 
-def _read_bandwidth(threads: int) -> float:
+def read_bandwidth(threads: int) -> float:
     """Bytes per second that ``threads`` threads read from memory together."""
     blocks = [np.ones(64 << 20, np.float32) for _ in range(threads)]
     best = float("inf")
