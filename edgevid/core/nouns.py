@@ -11,10 +11,11 @@ import numpy.typing as npt
 Kind = Literal["object", "class", "text", "speech", "sound", "cut", "faint"]
 """What a perception channel reports. ``object``: COCO-80 detections; ``class``: ImageNet-1000 labels of the
 whole frame; ``text``: text read on screen; ``speech``: an utterance; ``sound``: an AudioSet tag; ``cut``: a
-scene cut; ``faint``: an object too weakly seen to be reported, kept for a question that names it."""
+scene cut; ``faint``: an object, frame class or line of text too weakly perceived to be reported, kept for a
+question that presupposes it."""
 
 KINDS: tuple[Kind, ...] = ("object", "class", "text", "speech", "sound", "cut")
-"""What can be watched for and is reported: every kind but ``faint``, which comes along with ``object``."""
+"""What can be watched for and is reported: every kind but ``faint``, which comes along with the others."""
 
 NS_PER_S = 1_000_000_000
 
