@@ -71,32 +71,40 @@ def runtime(quick: bool, force: bool, as_json: bool, strict: bool) -> int:
 
 
 @command.command("lipsync")
-@click.option("--quick", is_flag=True, help="Fits in a minute: four recordings.")
+@click.option("--quick", is_flag=True, help="Four recordings, no judge, no dubs looked at.")
+@click.option(
+    "--only", metavar="PART,...", default="", help="These parts alone: latency, sequential, judge, ..."
+)
 @_FORCE
 @_JSON
 @_STRICT
-def lipsync(quick: bool, force: bool, as_json: bool, strict: bool) -> int:
+def lipsync(quick: bool, only: str, force: bool, as_json: bool, strict: bool) -> int:
     """A live dub in real time against the same parts in a row; lips, clauses, VisemeNet."""
     from edgevid.bench import lipsync as bench
     from edgevid.bench.answers import find_data
 
+    parts = [part.strip() for part in only.split(",") if part.strip()]
     refuse_when_loaded(force=force)
-    return _finish("lipsync", list(bench.rows(find_data(), quick=quick)), as_json, strict)
+    return _finish("lipsync", list(bench.rows(find_data(), quick=quick, only=parts)), as_json, strict)
 
 
 @command.command("streaming")
 @click.option("--quick", is_flag=True, help="At a depth of 2,000 tokens.")
+@click.option(
+    "--only", metavar="PART,...", default="", help="These parts alone: e1, speed, disk, e2, e5, e4, e3."
+)
 @_FORCE
 @_THREADS
 @_JSON
 @_STRICT
-def streaming(quick: bool, force: bool, threads: int, as_json: bool, strict: bool) -> int:
+def streaming(quick: bool, only: str, force: bool, threads: int, as_json: bool, strict: bool) -> int:
     """Retrieval of the KV cache: what it loses, against rivals, and what it saves."""
     from edgevid.bench import streaming as bench
     from edgevid.bench.answers import find_data
 
+    parts = [part.strip() for part in only.split(",") if part.strip()]
     refuse_when_loaded(force=force)
-    found = bench.rows(find_data(), quick=quick, threads=threads)
+    found = bench.rows(find_data(), quick=quick, threads=threads, only=parts)
     return _finish("streaming", _told(found), as_json, strict)
 
 

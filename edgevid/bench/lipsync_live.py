@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edgevid.core.nouns import NS_PER_S, AudioChunk, Frame
-from edgevid.lipsync.flow import DubbedFrame, DubbedSound, Talk
+from edgevid.lipsync.flow import DubbedFrame, DubbedSound, Said, Settled, Talk, Translated
 from edgevid.lipsync.hearing import Generation
 from edgevid.lipsync.nouns import Floats
 from edgevid.lipsync.parts import Parts
 from edgevid.lipsync.pipeline import build_live, make_stages
+from edgevid.lipsync.protocols import Translator
+from edgevid.lipsync.speaking import Interpreter
 from edgevid.media.source import open_source
 from edgevid.runtime import CpuBudget, Pipeline
 
@@ -30,8 +32,8 @@ class LiveRun:
     """What came out, and when.
 
     Attributes:
-        latencies_ms: per clause, from its last voiced window to the first presented frame that shows it;
-            ``first`` of each recording apart.
+        latencies_ms: per clause, from its last voiced window to the first presented frame that shows it.
+        waits_ms: per clause that gave words, the pause after which it was known to be over.
         av_offsets_ms: per presented frame of speech: how late after its capture its sound came, minus how
             late it came itself.
         talks: all clauses.
@@ -41,6 +43,7 @@ class LiveRun:
     """
 
     latencies_ms: list[float] = field(default_factory=list)
+    waits_ms: list[float] = field(default_factory=list)
     av_offsets_ms: list[float] = field(default_factory=list)
     talks: list[Talk] = field(default_factory=list)
     frames: int = 0
@@ -75,7 +78,10 @@ def run(
     """Dub ``recordings``, English, one after the other in real time."""
     pause = np.zeros(round(_PAUSE_S * RATE), np.float32)
     sound = np.concatenate([part for recording in recordings for part in (recording, pause)])
-    stages = make_stages(parts, source="en", target=target, generation=Generation(), live=True)
+    generation = Generation()
+    stages = make_stages(parts, source="en", target=target, generation=generation, live=True)
+    listening = _WaitingInterpreter(parts.translator, target=target, generation=generation)
+    stages = replace(stages, interpreter=listening)
     capture = _Capture(sound, pictures)
     result = LiveRun()
     budget = CpuBudget()
@@ -101,6 +107,7 @@ def run(
         pipeline.wait()
         metrics = pipeline.metrics()
     result.frames, result.drawn = stages.painter.frames, stages.painter.drawn
+    result.waits_ms = listening.waits_ms
     result.untouched = dict(stages.painter.untouched)
     result.stage_ms = {stage.name: stage.run_p50_ms for stage in metrics.stages}
     return result
@@ -116,6 +123,19 @@ def _match(
         (late_ns - (came_ns - pts_ns)) / 1e6 for pts_ns, came_ns in shown if pts_ns < end_ns
     ]
     return [entry for entry in shown if entry[0] >= end_ns]
+
+
+class _WaitingInterpreter(Interpreter):
+    """Notes what pause each clause took."""
+
+    def __init__(self, translator: Translator | None, *, target: str, generation: Generation) -> None:
+        super().__init__(translator, target=target, generation=generation)
+        self.waits_ms: list[float] = []
+
+    def __call__(self, item: Said | Settled) -> Translated | Settled | None:
+        if isinstance(item, Said) and item.clause.text:
+            self.waits_ms.append((item.cut_at_ns - item.clause.end_ns) / 1e6)
+        return super().__call__(item)
 
 
 class _Capture:

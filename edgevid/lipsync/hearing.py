@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 
 from edgevid.core.nouns import AudioChunk
 from edgevid.lipsync.clauses import ClauseSegmenter, Cut, Draft
 from edgevid.lipsync.flow import Said, Settled
-from edgevid.lipsync.nouns import Clause
+from edgevid.lipsync.nouns import Clause, Floats
 from edgevid.lipsync.pitch import median_hz
 from edgevid.lipsync.protocols import Recognizer
 from edgevid.perception.audio_intake import RATE, AudioIntake, Block, rms
 
+_REPEATED_MARKS = re.compile(r"([,;:])(?:\s*[,;:])+")
 _BEFORE_ONSET_NS = 200_000_000  # a clause may be found to have begun this much before the window that told
 
 
@@ -93,7 +95,7 @@ class Listener:
             return None if self._drafts else item
         if isinstance(item, Draft):
             if self._drafts:
-                text = self._recognizer.recognize(item.utterance.samples, RATE)
+                text = self._recognize(item.utterance.samples)
                 self._drafted = item.number, text
                 self._segmenter.hint(item, text)
             return None
@@ -104,9 +106,13 @@ class Listener:
         if cut.as_drafted and self._drafted is not None and self._drafted[0] == cut.number:
             text = self._drafted[1]
         else:
-            text = self._recognizer.recognize(samples, RATE)
+            text = self._recognize(samples)
         self.clauses += 1
         self.unrecognised += not text
         language = getattr(self._recognizer, "language", None) or self._language
         clause = Clause(cut.number, self._generation.now, text, language, span.start_ns, span.end_ns)
         return Said(clause, rms(samples), median_hz(samples, RATE), span.end_ns + int(cut.waited_ms * 1e6))
+
+    def _recognize(self, samples: Floats) -> str:
+        """Words, without marks that recognisers repeat within a clause (", ,")."""
+        return _REPEATED_MARKS.sub(r"\1", self._recognizer.recognize(samples, RATE))

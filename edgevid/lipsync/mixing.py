@@ -59,13 +59,18 @@ class Mixer:
         self._speaking = False
         self._rate = 0
         self._end_ns = 0
-        self._free_ns = 0
         self.talks = 0
 
     @property
     def now_ns(self) -> int:
-        """Where a clause that came now would be placed."""
-        return max(self._end_ns + self._lead_ns, self._free_ns)
+        """When a clause that came now could be heard, were nothing else being said."""
+        return self._end_ns + self._lead_ns
+
+    @property
+    def _free_ns(self) -> int:
+        """When all that was placed and is not stale is over."""
+        ends = (t.spoken.end_ns for t, _ in self._talks if not self._generation.stale(t.spoken.clause))
+        return max(ends, default=0)
 
     def __call__(self, item: AudioChunk | Talk | Settled | Draft | Cut) -> Iterator[DubbedSound]:
         if isinstance(item, AudioChunk):
@@ -90,8 +95,7 @@ class Mixer:
         if self._generation.stale(talk.spoken.clause) or not self._rate:
             return
         if self._live:
-            talk = _moved(talk, self.now_ns)
-            self._free_ns = talk.spoken.end_ns
+            talk = _moved(talk, max(self.now_ns, self._free_ns))
         else:
             clause = talk.spoken.clause
             span = clause.start_ns - _MARGIN_NS, clause.end_ns + _MARGIN_NS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -100,6 +101,24 @@ def test_live_a_clause_is_placed_ahead_of_what_was_heard() -> None:
     (second,) = mixer(Settled(0, True))
     assert second.speaking
     assert [talk.spoken.start_ns for talk in second.talks] == [1_100_000_000, 1_400_000_000]
+
+
+def test_live_a_clause_waits_for_others_but_not_for_stale_ones() -> None:
+    generation = Generation()
+    mixer = Mixer(generation=generation, live=True, lead_ns=_S // 10)
+    list(mixer(_chunk(0, 1)))
+    list(mixer(Settled(0, False)))
+    list(mixer(_talk(0.2, 0.6, seconds=5)))
+    assert mixer.now_ns == 1_100_000_000  # so that a voice can tell how long it is kept waiting
+    generation.bump()
+    list(mixer(_chunk(1, 1)))
+    list(mixer(Settled(0, False)))
+    fresh = _talk(1.2, 1.6, seconds=0.3)
+    fresh = Talk(replace(fresh.spoken, clause=replace(fresh.spoken.clause, generation=1)), None)
+    list(mixer(fresh))
+    list(mixer(_chunk(2, 1)))
+    (sound,) = mixer(Settled(0, False))
+    assert [talk.spoken.start_ns for talk in sound.talks] == [2_100_000_000]
 
 
 def test_after_barge_in_a_voice_ends_within_10_ms() -> None:
