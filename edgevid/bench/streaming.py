@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,18 +19,19 @@ import numpy as np
 
 from edgevid.bench import streaming_joining, streaming_needles, streaming_noise
 from edgevid.bench.report import Row
-from edgevid.bench.streaming_nll import Piece, paired, score
+from edgevid.bench.streaming_nll import Piece, between_frames, paired, score_all
 from edgevid.bench.streaming_rivals import METHODS, Ids, Loss, losses
 from edgevid.bench.streaming_speed import time_steps, time_torch
 from edgevid.bench.streaming_tiers import time_tiers
-from edgevid.bench.streaming_traces import ROWS, Floats, Trace, frame_rows, real_text
-from edgevid.core.errors import MissingPartError
+from edgevid.bench.streaming_traces import ROWS, Floats, Trace, frame_rows, held_out_text, real_text
+from edgevid.core.errors import MissingPartError, UsageError
 from edgevid.core.kv_config import KVConfig, RetrievalConfig
 from edgevid.models.native_llm import NativeLanguageModel, NativeSequence
 from edgevid.models.store import ModelStore
 
 MODEL = "smollm2-135m-instruct"
 SHIPPED = RetrievalConfig()
+PARTS = ("e1", "speed", "disk", "e2", "e5", "e4", "e3")
 BUDGETS = (0.06, 0.12, 0.25)
 E2_GOAL, PREDICTION_GOAL, TIER_GOAL = 0.02, 0.10, 1.5
 _DEPTH, _QUICK_DEPTH = 7700, 2000
@@ -38,36 +40,55 @@ _STEP = 64  # tokens of text per step
 _CAP = 512  # sealed tokens of a KV head and step, for the second row of the disk tier
 _HARD_STEPS, _QUICK_HARD_STEPS = 30, 5  # frames of E5
 _NEEDLE_S, _QUICK_NEEDLE_S = 200, 64  # seconds of E3's streams
+_ON_VIDEO = {"e1", "speed", "disk", "e2", "e5"}
 _QUESTION = "\nWhat is on the road?\n"
 
 
-def rows(data: Path | None, *, quick: bool = False, threads: int = 0) -> Iterator[Row]:
-    """Rows of the bench; ``quick`` stays at a depth of 2,000 tokens.
+def rows(
+    data: Path | None, *, quick: bool = False, threads: int = 0, only: Sequence[str] = ()
+) -> Iterator[Row]:
+    """Rows of the bench; ``quick`` stays at a depth of 2,000 tokens; ``only`` names some of ``PARTS``.
 
     Raises:
+        UsageError: there is no such part.
         MissingPartError: the model pack or the clips are not there.
     """
+    wanted = set(only or PARTS)
+    if unknown := wanted - set(PARTS):
+        raise UsageError(f"no such part: {', '.join(sorted(unknown))}", fix=f"choose of {', '.join(PARTS)}")
     if data is None:
         raise MissingPartError("the clips are not here", fix="set EDGEVID_TEST_DATA")
+    name = hashlib.sha256(repr(SHIPPED).encode()).hexdigest()[:8]
+    yield Row("configuration", name, "hash", None, None, repr(SHIPPED))
+    if wanted & _ON_VIDEO:
+        yield from _on_video(data, wanted, quick=quick, threads=threads)
+    if "e4" in wanted:
+        yield from streaming_joining.rows(quick=quick)
+    if "e3" in wanted:
+        yield from _needles(quick=quick, threads=threads)
+
+
+def _on_video(data: Path, wanted: set[str], *, quick: bool, threads: int) -> Iterator[Row]:
     path = ModelStore().where(MODEL)["model.gguf"]
     model = NativeLanguageModel(path, kv=KVConfig(), kv_tokens=4 * 8192, threads=threads)
     depth = _QUICK_DEPTH if quick else _DEPTH
     frames = frame_rows(model, data, frames=depth // ROWS + 1)
-    name = hashlib.sha256(repr(SHIPPED).encode()).hexdigest()[:8]
-    yield Row("configuration", name, "hash", None, None, repr(SHIPPED))
-    dense = model.new_sequence(trace=True)
-    dense.append_rows(frames[:depth], logits="none")
-    try:
-        yield from _pareto(model, dense, frames[depth : depth + ROWS], layers=6 if quick else 3)
-        yield from _speed(model, dense, frames[depth : depth + ROWS], repetitions=5 if quick else 20)
-        yield from _tiers(path, model, dense, frames[depth : depth + ROWS], repetitions=5 if quick else 40)
-    finally:
-        dense.close()
-    yield from _likelihood(model, data, frames, tokens=depth)
-    hard = streaming_noise.hard_streams(model, frames[: depth // ROWS * ROWS])
-    yield from streaming_noise.rows(model, hard, SHIPPED, steps=_QUICK_HARD_STEPS if quick else _HARD_STEPS)
-    yield from streaming_joining.rows(quick=quick)
-    yield from _needles(quick=quick, threads=threads)
+    frame = frames[depth : depth + ROWS]
+    if wanted & {"e1", "speed", "disk"}:
+        with closing(model.new_sequence(trace=True)) as dense:
+            dense.append_rows(frames[:depth], logits="none")
+            if "e1" in wanted:
+                yield from _pareto(model, dense, frame, layers=6 if quick else 3)
+            if "speed" in wanted:
+                yield from _speed(model, dense, frame, repetitions=5 if quick else 20)
+            if "disk" in wanted:
+                yield from _tiers(path, model, dense, frame, repetitions=5 if quick else 40)
+    if "e2" in wanted:
+        yield from _likelihood(model, data, frames, tokens=depth)
+    if "e5" in wanted:
+        hard = streaming_noise.hard_streams(model, frames[: depth // ROWS * ROWS])
+        steps = _QUICK_HARD_STEPS if quick else _HARD_STEPS
+        yield from streaming_noise.rows(model, hard, SHIPPED, steps=steps)
 
 
 def _pareto(
@@ -202,15 +223,19 @@ def _tiers(
 
 
 def _likelihood(model: NativeLanguageModel, data: Path, frames: Floats, *, tokens: int) -> Iterator[Row]:
-    text = model.tokenize(real_text(data)[: 16 * tokens])
+    """The settings were chosen on the beginning of ``text``; ``held_out`` and what follows had no part."""
+    text, held_out = (model.tokenize(t[: 16 * tokens]) for t in (real_text(data), held_out_text()))
     none = np.empty((0, model.config.hidden), np.float32)
-    mixed = [
-        Piece(frames[600 * i : 600 * (i + 1)], text[tokens + 400 * i : tokens + 400 * (i + 1)])
-        for i in range(tokens // 1000)
-    ]
-    for what, pieces in (("text", [Piece(none, text[: tokens + 1])]), ("text between frames", mixed)):
-        plain = score(model, pieces, None, step=_STEP)
-        ours = score(model, pieces, SHIPPED, step=_STEP)
+    streams = {
+        "text": [[Piece(none, text[: tokens + 1])]],
+        "held-out text": [[Piece(none, held_out[: tokens + 1])]],
+        "text between frames": [
+            between_frames(frames, ids[tokens:], tokens=tokens) for ids in (text, held_out)
+        ],
+    }
+    for what, pieces in streams.items():
+        plain = score_all(model, pieces, None, step=_STEP)
+        ours = score_all(model, pieces, SHIPPED, step=_STEP)
         bounds = [0, 1024, 2048, 4096, 8192]
         for low, high in pairwise(bounds):
             inside = (plain.at >= low) & (plain.at < high)

@@ -54,6 +54,29 @@ def score(
         sequence.close()
 
 
+def score_all(
+    model: NativeLanguageModel,
+    streams: Sequence[Sequence[Piece]],
+    retrieval: RetrievalConfig | None,
+    *,
+    step: int,
+) -> Scored:
+    """:func:`score` of each stream, one after the other; the share is their mean."""
+    found = [score(model, pieces, retrieval, step=step) for pieces in streams]
+    return Scored(
+        np.concatenate([f.nll for f in found]),
+        np.concatenate([f.at for f in found]),
+        float(np.mean([f.retrieved for f in found])),
+    )
+
+
+def between_frames(frames: Floats, ids: list[int], *, tokens: int) -> list[Piece]:
+    """A stream of about ``tokens`` tokens: 300 rows of ``frames``, then 700 of ``ids``, and so on."""
+    return [
+        Piece(frames[300 * i : 300 * (i + 1)], ids[700 * i : 700 * (i + 1)]) for i in range(tokens // 1000)
+    ]
+
+
 def retrieved_share(found: dict[str, Any] | None) -> float:
     """Attended share of the sealed tokens, mean of layers and of steps with sealed tokens; 1 without."""
     if found is None:

@@ -66,6 +66,13 @@ def real_text(data: Path) -> str:
     return "\n\n".join(" ".join(body.split()) for body in bodies)
 
 
+def held_out_text() -> str:
+    """Chapters of the Python reference that come with Python itself: no setting was chosen on them."""
+    from pydoc_data.topics import topics
+
+    return "\n\n".join(topics[name] for name in sorted(topics))
+
+
 def _connector(model: NativeLanguageModel) -> Callable[[Frame], Floats]:
     from edgevid.perception.classes import Classifier
     from edgevid.stream.connector import LabelConnector

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgevid.bench.streaming_nll import Piece, paired, retrieved_share, score
+from edgevid.bench.streaming_nll import Piece, between_frames, paired, retrieved_share, score, score_all
 from edgevid.bench.streaming_rivals import METHODS, Head, losses
 from edgevid.bench.streaming_speed import time_steps
 from edgevid.bench.streaming_tiers import time_tiers
-from edgevid.bench.streaming_traces import Trace
+from edgevid.bench.streaming_traces import Trace, held_out_text
+from edgevid.core.errors import UsageError
 from edgevid.core.kv_config import KVConfig, RetrievalConfig
 from edgevid.models.native_llm import NativeLanguageModel
 from tests.models.tiny_gguf import TinyModel, write_tiny
@@ -91,6 +92,40 @@ def test_scores_are_the_likelihoods_of_the_next_tokens(model: NativeLanguageMode
     with_retrieval = score(model, [Piece(rows, ids)], RETRIEVAL, step=32)
     assert 0 < with_retrieval.retrieved <= 1
     assert not np.array_equal(with_retrieval.nll, found.nll)
+
+
+def test_several_streams_are_scored_one_after_the_other(model: NativeLanguageModel) -> None:
+    ids = [int(t) for t in np.random.default_rng(2).integers(0, 257, 1500)]
+    frames = model.embed(ids[:600])
+    pieces = between_frames(frames, ids, tokens=2000)
+    assert [(len(rows), len(text)) for rows, text in pieces] == [(300, 700), (300, 700)]
+    np.testing.assert_array_equal(pieces[1].rows, frames[300:])
+    short = [[Piece(frames[:40], ids[:60])], [Piece(frames[40:90], ids[60:100])]]
+    found = score_all(model, short, RETRIEVAL, step=16)
+    assert found.at.tolist() == [*range(40, 99), *range(50, 89)]
+    alone = score(model, short[1], RETRIEVAL, step=16)
+    np.testing.assert_array_equal(found.nll[59:], alone.nll)
+
+
+def test_held_out_text_is_long_enough_and_other_than_the_abstracts() -> None:
+    text = held_out_text()
+    assert len(text) > 16 * 7700
+    assert "slipstream" not in text
+
+
+def test_an_unknown_part_is_refused() -> None:
+    from edgevid.bench import streaming
+
+    with pytest.raises(UsageError, match="no such part: e9"):
+        next(streaming.rows(None, only=["e9"]))
+
+
+def test_the_joining_law_alone_needs_no_model(tmp_path: Path) -> None:
+    from edgevid.bench import streaming
+
+    measures = [row.measure for row in streaming.rows(tmp_path, quick=True, only=["e4"])]
+    assert measures[0] == "configuration"
+    assert all(measure.startswith("E4") for measure in measures[1:])
 
 
 def test_steps_are_timed_and_taken_back(model: NativeLanguageModel) -> None:
