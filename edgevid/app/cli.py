@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -64,6 +65,8 @@ def cli() -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code. A traceback (on stderr) is a bug and is called one."""
     args = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, TextIOWrapper):  # file names may be any bytes, and terminals of any encoding
+        sys.stdout.reconfigure(encoding="utf-8" if "--json" in args else None, errors="backslashreplace")
     sys.exit(_run(args))
 
 

@@ -146,6 +146,11 @@ def redact(text: str) -> str:
     return _SECRET.sub(r"\1***", _USER.sub("", text))
 
 
+def printable(name: str) -> str:
+    """A file name, which may be any bytes, as text that can be stored and sent."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts ``img2`` before ``img10``."""
     parts = re.split(r"(\d+)", path.name)

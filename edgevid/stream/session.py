@@ -23,6 +23,7 @@ from edgevid.core.errors import BadInputError, UsageError
 from edgevid.core.kv_config import KVConfig
 from edgevid.core.limits import MediaLimits
 from edgevid.core.nouns import NS_PER_S, Answer, Frame, Kind
+from edgevid.media.uri import printable
 from edgevid.memory.memory import Memory
 from edgevid.runtime import CpuBudget
 from edgevid.stream import channels as chosen
@@ -314,12 +315,12 @@ class StreamSession:
     ) -> Watcher:
         """Start a video in memory and, with a model, an empty past."""
         self._video_id = self.memory.add_video(
-            info.uri,
+            printable(info.uri),
             width=info.width,
             height=info.height,
             has_audio=info.has_audio,
             channels=self.channels,
-            label=self.label,
+            label=None if self.label is None else printable(self.label),
         )
         for channel in (*self._glancing, *self._looking):
             channel.reset()

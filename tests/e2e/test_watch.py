@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from edgevid.memory.memory import Memory
 from edgevid.models.store import ModelStore
 from tests.e2e.conftest import Run, json_lines
 
@@ -185,3 +186,22 @@ def test_all_channels_and_the_demo_decoder_on_the_sample(edgevid: Run, store: Mo
     decoder = lines[-1]["decoder"]
     assert decoder["decoded_tokens"] > 0
     assert lines[-1]["kv_tokens"] > 16 * 10
+
+
+def test_a_file_may_be_named_by_any_bytes(edgevid: Run, clip: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.mp4")
+    try:
+        (tmp_path / name).write_bytes(clip.read_bytes())
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 only")
+    saved = tmp_path / "s.edgevid"
+    args = ("--channels", "cut", "--ask", os.fsdecode(b"How many cuts? \xff"))
+    strict = {"PYTHONIOENCODING": "utf-8:strict"}
+    done = edgevid("watch", tmp_path / name, clip, *args, "--save", saved, "--json", **strict)
+    assert done.returncode == 0, done.stderr
+    assert {line["source"] for line in json_lines(done.stdout)} == {name, clip.name}
+    with Memory(saved) as memory:
+        assert {video.label for video in memory.videos()} == {"caf\\udce9.mp4", clip.name}
+    done = edgevid("watch", tmp_path / name, *args, **strict)
+    assert done.returncode == 0, done.stderr
+    assert "caf\\udce9.mp4" in done.stdout

@@ -22,7 +22,7 @@ from edgevid.app.server.sources import SAMPLE, Allowed, Sources
 from edgevid.app.server.work import Lane
 from edgevid.core.errors import EdgevidError
 from edgevid.core.nouns import Answer
-from edgevid.media.uri import is_live, redact
+from edgevid.media.uri import is_live, printable, redact
 from edgevid.memory.memory import Memory, VideoRow
 
 _log = logging.getLogger("edgevid.serve")
@@ -86,7 +86,7 @@ class Service:
         """
         for name in self.settings.sources:
             live = is_live(name)
-            plan = Plan(Allowed(name, redact(name), live), fps=self.settings.fps, live=live)
+            plan = Plan(Allowed(name, printable(redact(name)), live), fps=self.settings.fps, live=live)
             if live:
                 self._keep(asyncio.create_task(self._watch_live(plan)))
             else:

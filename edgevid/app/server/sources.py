@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevid.app.server.errors import HttpError
-from edgevid.media.uri import IMAGE_SUFFIXES, MEDIA_SUFFIXES, natural_key, redact
+from edgevid.media.uri import IMAGE_SUFFIXES, MEDIA_SUFFIXES, natural_key, printable, redact
 
 SAMPLE = "sample"
 _LIVE = re.compile(r"rtsps?://|/dev/video\d+$", re.IGNORECASE)
@@ -114,6 +114,8 @@ def _walk(root: Path, most: int) -> Iterator[Path]:
         folders[:] = sorted(f for f in folders if f[0] != "." and deep < _DEEPEST)
         for name in sorted(names):
             path = Path(folder) / name
+            if printable(str(path)) != str(path):  # no client could name it
+                continue
             if path.suffix[1:].lower() in _SUFFIXES and path.is_file() and not path.is_symlink():
                 yield path
                 left -= 1

@@ -5,6 +5,7 @@ The file they aim at is a real clip, so that one which got through would be watc
 
 from __future__ import annotations
 
+import os
 import urllib.parse
 from pathlib import Path
 
@@ -166,6 +167,24 @@ def test_a_video_of_a_memory_file_is_played_only_from_the_roots(roots: Path, tmp
         for video_id in (2, 3, 4):
             assert served.http.get(f"/v1/videos/{video_id}/media").status_code == 404
             assert served.http.get(f"/v1/videos/{video_id}/frame.jpg").status_code == 404
+
+
+def test_files_named_by_other_bytes_than_text_harm_no_list(roots: Path, tmp_path: Path) -> None:
+    clip = (roots / "two scenes.mp4").read_bytes()
+    odd = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    try:
+        odd.write_bytes(clip)
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 only")
+    (tmp_path / "plain.mp4").write_bytes(clip)
+    with serving(Settings(roots=(tmp_path,), sources=(str(odd),))) as served:
+        sources = served.http.get("/v1/sources").json()["sources"]
+        assert [source["source"] for source in sources] == ["plain.mp4"]
+        (session,) = served.http.get("/v1/sessions").json()["sessions"]
+        assert session["source"].endswith("caf\\udce9.mp4")
+        assert served.ended(session["id"])["state"] == "done"
+        (video,) = served.http.get("/v1/videos").json()["videos"]
+        assert video["name"] == "caf\\udce9.mp4"
 
 
 @pytest.mark.parametrize(
