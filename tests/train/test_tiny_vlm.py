@@ -9,7 +9,7 @@ import pytest
 
 from edgevid.train.tiny_vlm import world
 from edgevid.train.tiny_vlm.questions import FAMILIES, Question, ask
-from edgevid.train.tiny_vlm.vision import ROWS, Vision, pixels
+from edgevid.train.tiny_vlm.vision import ROWS, Vision, pixels, second_codes
 
 
 def streams(count: int, seconds: int) -> list[world.Stream]:
@@ -53,22 +53,36 @@ def test_cells_hold_the_things_the_facts_name() -> None:
             assert tuple(things[t, stream.star_cell[t]]) == (world.STAR + 1, stream.star_colour[t] + 1)
 
 
+def place_of(cell: int) -> str:
+    row, column = divmod(int(cell), 3)
+    name = ("north", "", "south")[row] + ("west", "", "east")[column]
+    return name or "middle"
+
+
 def answer_of(stream: world.Stream, question: Question) -> str:
     """The answer again, read from the stream's facts by the second the question points at."""
     t = question.second - stream.start_s
-    rows, columns = ("top", "middle", "bottom"), ("left", "centre", "right")
     if question.family in ("colour", "place"):
-        shape = next(i for i, name in enumerate(world.SHAPES) if f"{name}?" in question.prompt)
-        row, column = divmod(int(stream.cell[t, shape]), 3)
+        shape = next(i for i, name in enumerate(world.SHAPES) if f"{name} at" in question.prompt)
         colour = world.COLOURS[stream.colour[t, shape]][0]
-        return colour if question.family == "colour" else f"{rows[row]} {columns[column]}"
+        return colour if question.family == "colour" else place_of(stream.cell[t, shape])
     if question.family == "star":
-        row, column = divmod(int(stream.star_cell[t]), 3)
-        return f"{rows[row]} {columns[column]}"
+        return place_of(stream.star_cell[t])
     if question.family == "when":
-        return f"second <{question.second:03d}>"
+        return f"<{question.second:03d}>"
     colour, texture = divmod(int(stream.scene[t]), len(world.TEXTURES))
     return f"{world.COLOURS[colour][0]} {world.TEXTURES[texture]}"
+
+
+def row_of(stream: world.Stream, question: Question) -> int:
+    """Where the answer shows in its second: a cell, or the whole frame."""
+    t = question.second - stream.start_s
+    if question.family == "after":
+        return world.CELLS
+    if question.family in ("when", "star"):
+        return int(stream.star_cell[t])
+    shape = next(i for i, name in enumerate(world.SHAPES) if f"{name} at" in question.prompt)
+    return int(stream.cell[t, shape])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -78,7 +92,15 @@ def test_answers_are_what_the_stream_holds(family: str) -> None:
     found = [(s, q) for s, q in asked if q is not None]
     assert len(found) > 20
     for stream, question in found:
-        assert question.answer == f" {answer_of(stream, question)}"
+        assert question.answer.lstrip(" ") == answer_of(stream, question)
+        assert question.row == row_of(stream, question)
+
+
+def test_no_two_seconds_look_alike() -> None:
+    codes = second_codes().astype(np.float64)
+    alike = codes @ codes.T
+    np.testing.assert_allclose(np.diag(alike), 1, atol=1e-6)
+    assert (alike - 2 * np.eye(len(codes))).max() < 0.7
 
 
 def test_each_word_of_a_question_is_one_token() -> None:
@@ -86,9 +108,41 @@ def test_each_word_of_a_question_is_one_token() -> None:
     from edgevid.train.tiny_vlm.text import build_tokenizer
 
     tokenizer = build_tokenizer()
-    words = tokenizer.encode(" what colour was the square circle triangle star second where after").tokens
-    assert len(words) == 11
-    assert tokenizer.encode("second <137>?").tokens[-2] == "<137>"
+    text = "\nwhat colour was the square at second\nwhere was the star in red\nwhich scene came after dots"
+    assert len(tokenizer.encode(text).tokens) == len(text.replace("\n", " \n ").split(" ")) - 1
+    assert tokenizer.encode("second <137>").tokens[-1] == "<137>"
+
+
+def test_pointing_rewards_attention_to_the_asked_row() -> None:
+    torch = pytest.importorskip("torch", reason="pip install 'edgevid[dev]'")
+    from edgevid.train.tiny_vlm.network import pointing
+
+    rows = torch.tensor([[-100, 2, -100]])  # the second of three words asks for row 2 of 5 rows and words
+    scores = torch.zeros(1, 2, 3, 5)
+    assert float(pointing(scores, rows)) == pytest.approx(
+        np.log(4), abs=1e-5
+    )  # the last word is not seen yet
+    scores[:, :, 1, 2] = 20
+    assert float(pointing(scores, rows)) == pytest.approx(0, abs=1e-4)
+    scores[:, :, 1, 4] = 40
+    assert float(pointing(scores, rows)) == pytest.approx(0, abs=1e-4)
+
+
+def test_training_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch", reason="pip install 'edgevid[dev]'")
+    pytest.importorskip("tokenizers", reason="pip install 'edgevid[dev]'")
+    from edgevid.train.tiny_vlm import train
+
+    short = train.Stage(seconds=6, batch=1, questions=2, steps=50)
+    monkeypatch.setattr(train, "CURRICULUM", (short,))
+    first = train.Trainer(tmp_path, seed=0, rate=1e-3)
+    first.run(until_s=0)  # until it reports
+    second = train.Trainer(tmp_path, seed=5, rate=1e-3)
+    assert (second.stage, second.step) == (first.stage, first.step)
+    for name in ("model", "average"):
+        states = (getattr(trainer, name).state_dict() for trainer in (first, second))
+        for mine, theirs in zip(*(state.values() for state in states), strict=True):
+            assert torch.equal(mine, theirs)
 
 
 def test_the_decoder_runs_what_was_trained(tmp_path: Path) -> None:
@@ -107,17 +161,17 @@ def test_the_decoder_runs_what_was_trained(tmp_path: Path) -> None:
     (stream,) = streams(1, 20)
     frames = world.render(stream, np.random.default_rng(0))
     seconds = np.arange(stream.start_s, stream.start_s + len(stream))
-    text = tokenizer.encode("\nq: when was the red star? a: second <007>").ids
+    text = tokenizer.encode("\nwhen was the star in red<007>").ids
     start = tokenizer.token_to_id(START)
     with torch.no_grad():
         seen = torch.from_numpy(pixels(frames))[None], torch.from_numpy(seconds)[None]
-        want, _, cells = network(torch.tensor([[start]]), *seen, torch.tensor([text]))
+        want, _, cells, _ = network(torch.tensor([[start]]), *seen, torch.tensor([text]))
         want_rows = network.rows(cells, seen[1])[0].numpy()
 
     rows = Vision.load(tmp_path / "tiny_vlm.npz").rows(frames, seconds).reshape(len(stream) * ROWS, -1)
     np.testing.assert_allclose(rows, want_rows, atol=1e-5)
     model = NativeLanguageModel(tmp_path / "tiny_vlm.gguf", exact=True)
-    assert model.tokenize("\nq: when was the red star? a: second <007>") == text
+    assert model.tokenize("\nwhen was the star in red<007>") == text
     sequence = model.new_sequence()
     sequence.append_tokens([start], logits="none")
     sequence.append_rows(rows, logits="none")

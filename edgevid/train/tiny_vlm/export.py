@@ -17,7 +17,8 @@ import torch
 
 from edgevid.train.tiny_vlm.network import TinyVLM
 from edgevid.train.tiny_vlm.questions import second_name
-from edgevid.train.tiny_vlm.text import SECONDS, START, build_tokenizer
+from edgevid.train.tiny_vlm.text import START, build_tokenizer
+from edgevid.train.tiny_vlm.vision import SECONDS
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
@@ -102,7 +103,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
     model = TinyVLM()
-    model.load_state_dict(torch.load(options.checkpoint, weights_only=True)["model"])
+    average = torch.load(options.checkpoint, weights_only=True)["average"]
+    model.load_state_dict({k.removeprefix("module."): v for k, v in average.items() if k != "n_averaged"})
     options.out.mkdir(parents=True, exist_ok=True)
     export(model, options.out)
 

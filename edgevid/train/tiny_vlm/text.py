@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgevid.train.tiny_vlm.questions import ask, second_name
-from edgevid.train.tiny_vlm.vision import MAX_SECOND
+from edgevid.train.tiny_vlm.vision import SECONDS
 from edgevid.train.tiny_vlm.world import draw_stream
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-WORDS = 384
-SECONDS = MAX_SECOND + 1
+WORDS = 512
 VOCAB_SIZE = WORDS + SECONDS
 START = "<s>"
 """Opens every stream; the attention sink."""

@@ -141,7 +141,7 @@ def _place_stars(rng: np.random.Generator, cell: Ints, stars: int) -> tuple[Ints
     """Each in a second of its own, in a cell that no shape is in."""
     seconds = len(cell)
     colours, cells = np.full(seconds, NO_STAR), np.full(seconds, NO_STAR)
-    count = min(stars, len(COLOURS), max(1, seconds // 6))
+    count = min(stars, len(COLOURS), max(1, seconds // 4))
     times = rng.permutation(seconds)[:count]
     colours[times] = rng.permutation(len(COLOURS))[:count]
     for t in times:
