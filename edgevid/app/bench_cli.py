@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import click
 
@@ -15,6 +16,9 @@ _THREADS = click.option(
     "--threads", default=0, type=click.IntRange(min=0), help="CPU threads; 0 = all cores."
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+_PLOTS = click.option(
+    "--plots", metavar="DIR", type=click.Path(path_type=Path), help="Draw PNGs there (needs matplotlib)."
+)
 _STRICT = click.option("--strict", is_flag=True, help="Exit 1 when a goal is missed.")
 
 
@@ -93,11 +97,14 @@ def lipsync(quick: bool, only: str, force: bool, as_json: bool, strict: bool) ->
 @click.option(
     "--only", metavar="PART,...", default="", help="These parts alone: e1, speed, disk, e2, e5, e4, e3."
 )
+@_PLOTS
 @_FORCE
 @_THREADS
 @_JSON
 @_STRICT
-def streaming(quick: bool, only: str, force: bool, threads: int, as_json: bool, strict: bool) -> int:
+def streaming(
+    quick: bool, only: str, plots: Path | None, force: bool, threads: int, as_json: bool, strict: bool
+) -> int:
     """Retrieval of the KV cache: what it loses, against rivals, and what it saves."""
     from edgevid.bench import streaming as bench
     from edgevid.bench.answers import find_data
@@ -105,31 +112,39 @@ def streaming(quick: bool, only: str, force: bool, threads: int, as_json: bool, 
     parts = [part.strip() for part in only.split(",") if part.strip()]
     refuse_when_loaded(force=force)
     found = bench.rows(find_data(), quick=quick, threads=threads, only=parts)
-    return _finish("streaming", _told(found), as_json, strict)
+    return _finish("streaming", _told(found, plots), as_json, strict)
 
 
 @command.command("attention")
 @click.option("--quick", is_flag=True, help="At 8K only.")
+@_PLOTS
 @_FORCE
 @_THREADS
 @_JSON
 @_STRICT
-def attention(quick: bool, force: bool, threads: int, as_json: bool, strict: bool) -> int:
+def attention(quick: bool, plots: Path | None, force: bool, threads: int, as_json: bool, strict: bool) -> int:
     """Attention over pages, dense and retrieved, against torch at 8K, 32K and 128K, with the roofline."""
     from edgevid.bench import attention as bench
     from edgevid.bench.answers import find_data
 
     refuse_when_loaded(force=force)
     found = bench.rows(find_data(), quick=quick, threads=threads)
-    return _finish("attention", _told(found), as_json, strict)
+    return _finish("attention", _told(found, plots), as_json, strict)
 
 
-def _told(rows: Iterator[Row]) -> list[Row]:
-    """All rows, each told on stderr as it comes: a long bench shows where it is."""
+def _told(rows: Iterator[Row], plots: Path | None) -> list[Row]:
+    """All rows, each told on stderr as it comes, as a long bench should; drawn into ``plots``."""
+    from edgevid.bench.streaming_plots import draw, figures, library
+
+    if plots is not None:
+        library()  # better missed before the bench than after
     found = []
     for row in rows:
         click.echo(f"{row.measure}: {row.value} {row.unit}", err=True)
         found.append(row)
+    if plots is not None:
+        for path in draw(figures(found), plots):
+            click.echo(f"wrote {path}", err=True)
     return found
 
 
