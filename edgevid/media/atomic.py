@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edgevid.core.errors import EdgevidError
+from edgevid.core.errors import EdgevidError, UsageError
 
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path``: renamed to it when the block ends, removed when the block fails.
 
-    Errors: EdgevidError when the file cannot be made or renamed; those of the block pass unchanged.
+    Errors: UsageError for what is there and no file (a rename would replace a device), EdgevidError when the
+    file cannot be made or renamed; those of the block pass unchanged.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: is no file to be replaced", fix="name a file")
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         with reported(path):
