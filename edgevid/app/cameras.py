@@ -125,6 +125,12 @@ def read_plan(path: Path) -> WatchPlan:
     )
     if plan.kv_ram is not None and not (plan.session and plan.llm):
         raise top.wrong("kv_ram", "needs session and llm")
+    if plan.mmproj and not plan.llm:
+        raise top.wrong("mmproj", "needs llm")
+    if plan.notify_command and plan.notify_webhook:
+        raise notifier.wrong("webhook", "and command are two ways to tell; write one of them")
+    if (plan.notify_command or plan.notify_webhook) and not any(camera.notify for camera in plan.cameras):
+        raise top.wrong("notifier", "has nothing to tell of; write notify = ['a person']")
     if not 0 <= plan.threads <= MOST_THREADS:
         raise top.wrong("threads", f"must be 0 (all cores) to {MOST_THREADS}")
     for table in (top, keep, notifier):

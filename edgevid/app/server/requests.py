@@ -23,6 +23,8 @@ from edgevid.stream.events import answer_json
 
 T = TypeVar("T")
 _MOST_ID = 2**63 - 1
+MOST_S = 366 * 86400.0
+"""The latest time in a video that a client may name."""
 
 
 def service_of(request: Request) -> Service:
@@ -49,7 +51,7 @@ def seconds_in_query(request: Request, name: str) -> float | None:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 <= value <= 366 * 86400:
+    if not 0 <= value <= MOST_S:
         raise bad_request(f"{name} must be a number of seconds from 0", param=name)
     return value
 

@@ -11,13 +11,12 @@ from edgevid.app.server import sse
 from edgevid.app.server.errors import HttpError, bad_request
 from edgevid.app.server.fields import Fields, json_body
 from edgevid.app.server.preview import encode_jpeg, with_boxes
-from edgevid.app.server.requests import answered, kinds_of, question_of, service_of, streaming
+from edgevid.app.server.requests import MOST_S, answered, kinds_of, question_of, service_of, streaming
 from edgevid.app.server.service import Service
 from edgevid.app.server.session import Plan, ServedSession, Shown
 from edgevid.core.nouns import KINDS
 
 _FIELDS = ("source", "fps", "channels", "start_s", "end_s", "live", "label")
-_MOST_S = 366 * 86400.0
 
 
 async def listed(request: Request) -> Response:
@@ -97,8 +96,8 @@ def _jpeg(shown: Shown, overlay: bool) -> bytes:
 async def _plan(fields: Fields, service: Service) -> Plan:
     fields.only(_FIELDS)
     channels = fields.words("channels", most=len(KINDS), chars=16)
-    start_s = fields.number("start_s", 0.0, low=0, high=_MOST_S)
-    end_s = fields.number("end_s", _MOST_S, low=0, high=_MOST_S) if "end_s" in fields else None
+    start_s = fields.number("start_s", 0.0, low=0, high=MOST_S)
+    end_s = fields.number("end_s", MOST_S, low=0, high=MOST_S) if "end_s" in fields else None
     if end_s is not None and end_s <= start_s:
         raise bad_request("end_s must be after start_s", param="end_s")
     live = fields.flag("live")
