@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 
@@ -31,6 +32,13 @@ _USAGE, _INTERRUPTED = 2, 130
 
 class _LazyGroup(click.Group):
     """A group whose commands are imported on use."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader of our output left (`| head`): click would exit with 1
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -82,9 +90,6 @@ def _run(args: list[str]) -> int:
         return _report(error.code, error.message, error.fix, error.exit_code, args)
     except (KeyboardInterrupt, click.Abort):
         return _report("interrupted", "interrupted", None, _INTERRUPTED, args)
-    except BrokenPipeError:  # the reader of our output left (`| head`): not an error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         where = f" '{error.filename}'" if error.filename else ""
         return _report("failed", f"{error.strerror or error}{where}", None, 1, args)
@@ -102,9 +107,10 @@ def _help_hint(error: click.ClickException) -> str | None:
 def _report(code: str, message: str, fix: str | None, exit_code: int, args: list[str]) -> int:
     """Print one error, as JSON on stdout under ``--json``, else as one line on stderr."""
     if "--json" in args:
-        print(json.dumps({"error": {"code": code, "message": message, "fix": fix}}), flush=True)
-    else:
-        print(f"error: {message}" + (f" (fix: {fix})" if fix else ""), file=sys.stderr)
+        with suppress(OSError):  # stdout may be what failed
+            print(json.dumps({"error": {"code": code, "message": message, "fix": fix}}), flush=True)
+            return exit_code
+    print(f"error: {message}" + (f" (fix: {fix})" if fix else ""), file=sys.stderr)
     return exit_code
 
 
