@@ -193,6 +193,8 @@ def _check_outputs(plan: WatchPlan, *more: Path | None) -> None:
             continue
         if not output.parent.is_dir():
             raise BadInputError(f"folder '{output.parent}' does not exist", fix=f"mkdir -p {output.parent}")
+        if output.exists() and not output.is_file():
+            raise UsageError(f"'{output}' is no file to be written", fix="name a file")
         if output.resolve() in taken:
             raise UsageError(f"'{output}' is a source, or is written twice", fix="name another file")
         taken.add(output.resolve())

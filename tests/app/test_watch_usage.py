@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,12 @@ def test_nothing_is_written_over_a_source_or_twice(
     assert "is a source, or is written twice" in capsys.readouterr().err
     assert clip.read_bytes() == b"dear"
     assert list(tmp_path.iterdir()) == [clip]
+
+
+@pytest.mark.parametrize("option", ["--save", "--session", "--sheet", "--trace"])
+def test_a_device_is_not_written_to(option: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert _run(["watch", "x", option, str(pipe)]) == 2
+    assert "is no file to be written" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [pipe]
