@@ -255,7 +255,7 @@ def test_three_minutes_keep_their_length_and_their_memory(talk: Path, tmp_path: 
     def resident_mb() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
 
-    samples = np.tile(sound_of(talk), 22)
+    samples = np.tile(sound_of(talk), 26)
     seconds = samples.size / 16_000
     source, output = tmp_path / "long.mkv", tmp_path / "long.es.mkv"
     film(source, samples, 16_000, frame_times(seconds, 12))
