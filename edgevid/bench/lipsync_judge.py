@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 
+from edgevid.bench.lipsync_frames import CLIPS
 from edgevid.bench.report import Row
 from edgevid.core.errors import EdgevidError, MissingPartError
 from edgevid.core.nouns import NS_PER_S
@@ -34,7 +35,7 @@ _LEAST_FRAMES = 40  # a dub with fewer drawn ones says nothing
 
 def rows(data: Path | None, *, quick: bool = False) -> Iterator[Row]:
     """Trains the judge on the clips below ``data``, has it prove itself, and judges dubs of others."""
-    name = "offset of dubs by the judge"
+    name = "offset of dubs by the judge, people who talk"
     if data is None:
         yield Row(name, None, "ms", GOAL_MS, None, "needs the clips: set EDGEVID_TEST_DATA")
         return
@@ -45,7 +46,11 @@ def rows(data: Path | None, *, quick: bool = False) -> Iterator[Row]:
         judge = learn(taught)
         yield from prove(judge, judged, "undubbed, a speaker the judge never saw")
         yield from leave_one_out(taught)
-        yield from _dubs(judge, _dub_all(paths, reader), name)
+        talking = [data / "talking" / clip for clip in CLIPS]
+        beside = [judge.offset_ms(clip) for clip in _read(talking, reader)]
+        yield _report("offset of originals by the judge, people who talk", beside)
+        yield from _dubs(judge, _dub_all(talking, reader), name)
+        yield from _dubs(judge, _dub_all(paths, reader), "offset of dubs by the judge, commands of 2 s")
     except EdgevidError as error:
         yield Row(name, None, "ms", GOAL_MS, None, str(error))
 
@@ -79,7 +84,7 @@ def _dubs(judge: Judge, dubs: Sequence[Clip], name: str) -> Iterator[Row]:
     together = int(OFFSETS_MS[np.argmax(np.sum([judge.scores(clip) for clip in dubs], axis=0))])
     yield _report(name, found, f"best slide of all together {together:+d} ms; ", goal=GOAL_MS)
     yield Row(
-        "offset of dubs by the judge, all together",
+        f"{name}, all together",
         together,
         "ms",
         GOAL_MS,
