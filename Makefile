@@ -55,10 +55,11 @@ tsan: ## thread pool and decoder under ThreadSanitizer
 fuzz: ## fuzz every parser for FUZZ_SECONDS each (default 60)
 	@.ci/fuzz.sh $(or $(FUZZ_SECONDS),60)
 
-longrun: packs ## every bench in full, on an idle machine; about an hour; JSON in build/longrun
+longrun: packs ## every bench in full, and needles asked after a kill, on an idle machine; about an hour; JSON in build/longrun
 	@mkdir -p build/longrun
 	@for name in answers runtime decoder streaming; do \
 	  echo "$$name"; $(BIN)/edgevid bench $$name --json > build/longrun/$$name.json || exit 1; done
+	@$(BIN)/python -m pytest tests/reliability/test_longrun.py -m soak -rA
 
 lint: ## ruff, mypy, clang-format
 	@$(BIN)/ruff check edgevid kernels tests bench tools examples
