@@ -17,7 +17,7 @@ _THREADS = click.option(
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 _PLOTS = click.option(
-    "--plots", metavar="DIR", type=click.Path(path_type=Path), help="Draw PNGs there (needs matplotlib)."
+    "--plots", metavar="DIR", type=click.Path(path_type=Path), help="Draw PNGs there (edgevid[plots])."
 )
 _STRICT = click.option("--strict", is_flag=True, help="Exit 1 when a goal is missed.")
 

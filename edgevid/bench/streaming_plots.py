@@ -58,7 +58,7 @@ def library() -> Any:
     try:
         return importlib.import_module("matplotlib.figure")
     except ImportError as error:
-        raise MissingPartError("plots need matplotlib", fix="pip install matplotlib") from error
+        raise MissingPartError("plots need matplotlib", fix="pip install 'edgevid[plots]'") from error
 
 
 def draw(figures: Sequence[Figure], folder: Path) -> list[Path]:

@@ -43,7 +43,7 @@ def test_figures_hold_what_the_rows_say() -> None:
 
 
 def test_every_figure_becomes_a_picture(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="plots need matplotlib: pip install matplotlib")
+    pytest.importorskip("matplotlib", reason="pip install 'edgevid[dev]'")
     written = draw(figures(some_rows()), tmp_path / "plots")
     assert [path.name for path in written][:2] == ["pareto-frame-tokens.png", "nll-drift.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
