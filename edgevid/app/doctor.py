@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -89,17 +90,16 @@ def _dubbing() -> Iterator[Finding]:
     from edgevid.lipsync.espeak import EspeakVoice
 
     try:
-        voice = EspeakVoice()
-        yield Finding("voice: espeak-ng", "ok", f"{voice.version}, 100 languages")
-        voice.close()
+        with closing(EspeakVoice()) as voice:
+            version = voice.version
+        yield Finding("voice: espeak-ng", "ok", f"{version}, 100 languages")
     except MissingPartError as error:
         yield Finding("voice: espeak-ng", "optional", "dubbing needs it or another voice", error.fix)
     for source, target in (("en", "es"), ("en", "ca"), ("en", "eo")):
         part, fix = f"translation: {source}-{target}", apertium.install(source, target)
         try:
-            translator = apertium.ApertiumTranslator(pairs=[(source, target)])
+            apertium.ApertiumTranslator(pairs=[(source, target)]).close()
             yield Finding(part, "ok", "Apertium")
-            translator.close()
         except EdgevidError as error:
             yield Finding(part, "optional", f"dub --to {target}: {error.message}", fix)
 

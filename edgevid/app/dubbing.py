@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgevid.app.outputs import check_outputs
 from edgevid.core.errors import BadInputError, UsageError
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def run(request: Request) -> int:
 
     live = request.live or is_live(request.source)
     output = _output(request, live)
+    written = None if "://" in output or output == "window:" else Path(output)
+    check_outputs([request.source], [written, request.trace])
     budget = CpuBudget(cores=request.threads or None)
     _tell_pages(request.source, output)
     with ExitStack() as stack:

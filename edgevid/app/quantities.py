@@ -12,13 +12,13 @@ import click
 
 from edgevid.core.errors import UsageError
 from edgevid.core.nouns import NS_PER_S
+from edgevid.memory.erasing import MOST_AGE_S
 
 # Nine digits are enough for all, and no product of them overflows.
 _POSITION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{1,9})?) ?s?")
 _AGE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(s|min|m|h|d|days?|w|weeks?)")
 _AGE_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?([kmgt]?)(i?)b?", re.IGNORECASE)
-_MOST_AGE_S = 100 * 365 * 86_400
 _MOST_BYTES = 1 << 60
 _SHOWN = 40  # characters of what was typed
 
@@ -71,7 +71,7 @@ def parse_age_s(text: str) -> float:
     """
     match = _AGE.fullmatch(text.strip().lower())
     age_s = float(match.group(1)) * _AGE_S[match.group(2)[0]] if match else 0.0
-    if not 0 < age_s <= _MOST_AGE_S:
+    if not 0 < age_s <= MOST_AGE_S:
         raise UsageError(f"'{text[:_SHOWN]}' is no age", fix="write 12h, 7d or 2w")
     return age_s
 

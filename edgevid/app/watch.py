@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from edgevid.app.cameras import MOST_THREADS, Camera, WatchPlan, named, parse_memory_bytes, read_plan
+from edgevid.app.outputs import check_outputs
 from edgevid.app.quantities import Finite, parse_age_s, parse_bytes
 from edgevid.app.watching import Request, run
-from edgevid.core.errors import BadInputError, UsageError
+from edgevid.core.errors import UsageError
 from edgevid.core.nouns import KINDS, Kind
 from edgevid.memory.erasing import Retention
 
@@ -116,7 +117,7 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: Path | None
         raise click.UsageError(f"--end ({end_s:g}) must be after --start ({start_s:g})")
     if options["sheet"] is not None and len(plan.cameras) > 1:
         raise UsageError("--sheet shows one source", fix="name one source")
-    _check_outputs(plan, options["sheet"], options["trace"])
+    check_outputs([camera.source for camera in plan.cameras], [plan.save, options["sheet"], options["trace"]])
     live = any(camera.live for camera in plan.cameras)
     request = Request(
         questions=options["questions"],
@@ -183,21 +184,6 @@ def _plan_of_line(sources: tuple[str, ...], options: dict[str, Any]) -> WatchPla
         notify_command=options["notify_command"],
         notify_webhook=options["notify_webhook"],
     )
-
-
-def _check_outputs(plan: WatchPlan, *more: Path | None) -> None:
-    """Every file that is written has its folder, and is neither a source nor another one of them."""
-    taken = {Path(camera.source).resolve() for camera in plan.cameras if "://" not in camera.source}
-    for output in (plan.save, *more):
-        if output is None:
-            continue
-        if not output.parent.is_dir():
-            raise BadInputError(f"folder '{output.parent}' does not exist", fix=f"mkdir -p {output.parent}")
-        if output.exists() and not output.is_file():
-            raise UsageError(f"'{output}' is no file to be written", fix="name a file")
-        if output.resolve() in taken:
-            raise UsageError(f"'{output}' is a source, or is written twice", fix="name another file")
-        taken.add(output.resolve())
 
 
 def _live_if_it_is(camera: Camera) -> Camera:

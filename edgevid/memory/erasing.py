@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from edgevid.core.nouns import NS_PER_S, TimeSpan
 
 STEP_ROWS = 2000  # rows that one step of ``trim`` removes: a watcher waits for no longer than that
+MOST_AGE_S = 100 * 365 * 86_400
 _STEP_PAGES = 500
 _SLACK = 0.9  # trimming by size goes on to this share of the limit, so that it is rare
 
@@ -29,6 +30,12 @@ class Retention:
 
     max_age_s: float | None = None
     max_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_age_s is not None and not 0 < self.max_age_s <= MOST_AGE_S:
+            raise ValueError(f"max_age_s is {self.max_age_s}, must be above 0 and at most 100 years")
+        if self.max_bytes is not None and self.max_bytes < 0:
+            raise ValueError(f"max_bytes is {self.max_bytes}, must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ def check(path: Path, *, make: bool = True) -> None:
         )
     if path.is_dir():
         raise BadInputError(f"memory file '{path}' is a folder", fix="name a file")
+    if path.exists() and not path.is_file():
+        raise BadInputError(f"memory file '{path}' is a device or a pipe", fix="name a file")
     try:
         if not make and not path.exists():
             return

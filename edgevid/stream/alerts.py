@@ -17,6 +17,7 @@ from edgevid.core.nouns import NS_PER_S, Kind
 from edgevid.memory.memory import Memory, Row
 from edgevid.stream.answer import lookup, patterns, phrases
 from edgevid.stream.answer.normal import plain, stems
+from edgevid.stream.answer.quantity import NUMBERS
 from edgevid.stream.answer.vocabulary import Term, Vocabulary
 from edgevid.stream.events import Event
 
@@ -31,7 +32,6 @@ _ABSENCE = re.compile(
     r"\b(no|not|nobody|none|without|never|leaves?|leaving|left|gone|goes|disappear\w*|ends?|stops?)\b"
 )
 _WRITTEN = re.compile(r"\b(read|reads|sign|text|written|screen|shows?|display\w*)\b")
-_NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ class Condition:
         kinds = lookup.visual_first(bool(patterns.HEARD.search(plain(text))))
         possible = tuple(kind for kind in kinds if any(kind in term.labels for term in terms))
         watched = _watched(text, possible, channels)
-        number = re.search(rf"\b({'|'.join(_NUMBERS)}|\d+)\b", " ".join(words))
-        least = (_NUMBERS.get(number.group(1)) or int(number.group(1))) if number else 1
+        number = re.search(rf"\b({'|'.join(NUMBERS)}|\d+)\b", " ".join(words))
+        least = (NUMBERS.get(number.group(1)) or int(number.group(1))) if number else 1
         return cls(text, terms, watched[:1], least=max(least, 1), unchecked=unchecked)
 
     def holds(self, event: Event) -> bool:
@@ -161,7 +161,10 @@ def _one_thing(text: str, words: list[str], vocabulary: Vocabulary) -> tuple[Ter
     unknown = [
         word
         for at, word in enumerate(words)
-        if at not in named and word not in patterns.FUNCTION_WORDS and not word.isdecimal()
+        if at not in named
+        and word not in patterns.FUNCTION_WORDS
+        and word not in NUMBERS
+        and not word.isdecimal()
     ]
     if unknown or not terms:
         sizes = vocabulary.sizes

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 import threading
@@ -150,6 +151,9 @@ def test_missing_folder_and_folder_as_file_are_named(tmp_path: Path) -> None:
         Memory(tmp_path / "no" / "m.db")
     with pytest.raises(BadInputError, match="is a folder"):
         Memory(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInputError, match="a device or a pipe"):
+        Memory(tmp_path / "pipe")
 
 
 def test_threads_may_write_together(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -107,3 +108,9 @@ def test_writing_trims_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
         video = video_of(memory)
         fill(memory, video, 3, wall_ns=0)
         assert memory.rows(video) == []
+
+
+@pytest.mark.parametrize("age_s", [0.0, -1.0, math.inf, math.nan])
+def test_ages_without_measure_are_refused(age_s: float) -> None:
+    with pytest.raises(ValueError, match="max_age_s"):
+        Retention(max_age_s=age_s)

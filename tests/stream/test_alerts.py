@@ -37,6 +37,8 @@ def event(
         ("someone appears", "object", "person", 1, True),
         ("two people", "object", "person", 1, False),
         ("two people", "object", "person", 3, True),
+        ("seven people", "object", "person", 6, False),
+        ("seven people", "object", "person", 7, True),
         ("a cat or a dog", "object", "dog", 1, True),
         ("any vehicle", "object", "truck", 1, True),
         ("a dog barking", "sound", "Bark", 1, True),

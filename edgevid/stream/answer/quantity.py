@@ -11,8 +11,8 @@ from edgevid.stream.answer.vocabulary import Term
 
 Compare = Literal["exactly", "least", "most"]
 
-_NUMBERS = {"a single": 1, "single": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
-_NUMBERS |= {"seven": 7, "eight": 8, "nine": 9, "ten": 10, "both": 2}
+NUMBERS = {"a single": 1, "single": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+NUMBERS |= {"seven": 7, "eight": 8, "nine": 9, "ten": 10, "both": 2}
 _ORDINALS = {
     "first": 1,
     "second": 2,
@@ -54,7 +54,7 @@ class Quantity:
 
 def quantity(text: str, words: Sequence[str], subject: Sequence[Term]) -> Quantity:
     """What a plain question with these ``words`` says about the number of its ``subject``."""
-    number = next((n for term in subject if (n := _before(term, words, _NUMBERS)) is not None), None)
+    number = next((n for term in subject if (n := _before(term, words, NUMBERS)) is not None), None)
     ordinal = next((n for term in subject if (n := _before(term, words, _ORDINALS)) is not None), None)
     if ordinal is not None and ordinal > 1 and _IS_THERE.match(text):
         return Quantity(ordinal, "least")
@@ -91,7 +91,7 @@ def _before(term: Term, words: Sequence[str], names: dict[str, int]) -> int | No
     return None
 
 
-def _value(word: str, names: dict[str, int] = _NUMBERS) -> int | None:
-    if names is _NUMBERS and word.isdigit() and len(word) < 4:
+def _value(word: str, names: dict[str, int] = NUMBERS) -> int | None:
+    if names is NUMBERS and word.isdigit() and len(word) < 4:
         return int(word)
     return names.get(word)
