@@ -58,7 +58,7 @@ def decoder(quick: bool, force: bool, threads: int, as_json: bool, strict: bool)
     from edgevid.bench import decoder as bench
 
     refuse_when_loaded(force=force)
-    return _finish("decoder", list(bench.rows(quick=quick, threads=threads)), as_json, strict)
+    return _finish("decoder", list(bench.rows(quick=quick, threads=threads)), as_json, strict, threads)
 
 
 @command.command("runtime")
@@ -89,7 +89,7 @@ def lipsync(quick: bool, only: str, force: bool, as_json: bool, strict: bool) ->
 
     parts = [part.strip() for part in only.split(",") if part.strip()]
     refuse_when_loaded(force=force)
-    return _finish("lipsync", list(bench.rows(find_data(), quick=quick, only=parts)), as_json, strict)
+    return _finish("lipsync", _told(bench.rows(find_data(), quick=quick, only=parts)), as_json, strict)
 
 
 @command.command("streaming")
@@ -112,7 +112,7 @@ def streaming(
     parts = [part.strip() for part in only.split(",") if part.strip()]
     refuse_when_loaded(force=force)
     found = bench.rows(find_data(), quick=quick, threads=threads, only=parts)
-    return _finish("streaming", _told(found, plots), as_json, strict)
+    return _finish("streaming", _told(found, plots), as_json, strict, threads)
 
 
 @command.command("attention")
@@ -129,10 +129,10 @@ def attention(quick: bool, plots: Path | None, force: bool, threads: int, as_jso
 
     refuse_when_loaded(force=force)
     found = bench.rows(find_data(), quick=quick, threads=threads)
-    return _finish("attention", _told(found, plots), as_json, strict)
+    return _finish("attention", _told(found, plots), as_json, strict, threads)
 
 
-def _told(rows: Iterator[Row], plots: Path | None) -> list[Row]:
+def _told(rows: Iterator[Row], plots: Path | None = None) -> list[Row]:
     """All rows, each told on stderr as it comes, as a long bench should; drawn into ``plots``."""
     from edgevid.bench.streaming_plots import draw, figures, library
 
@@ -148,8 +148,8 @@ def _told(rows: Iterator[Row], plots: Path | None) -> list[Row]:
     return found
 
 
-def _finish(name: str, rows: Sequence[Row], as_json: bool, strict: bool) -> int:
-    envelope = report(name, rows, threads=os.cpu_count() or 1)
+def _finish(name: str, rows: Sequence[Row], as_json: bool, strict: bool, threads: int = 0) -> int:
+    envelope = report(name, rows, threads=threads or os.cpu_count() or 1)
     if as_json:
         click.echo(json.dumps(envelope))
     else:
