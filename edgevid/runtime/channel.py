@@ -97,9 +97,7 @@ class Channel(Generic[T]):
     def take(self, timeout_s: float | None = None) -> tuple[Message[T], int] | None:
         """``get``, with the time at which the message entered."""
         with self.condition:
-            while self.head() is None and not self.ended:
-                if not self.condition.wait(timeout_s):
-                    break
+            self.condition.wait_for(lambda: self.head() is not None or self.ended, timeout_s)
             return self.take_now()
 
     def take_now(self) -> tuple[Message[T], int] | None:

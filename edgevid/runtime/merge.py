@@ -17,11 +17,12 @@ class PtsMerge:
     earlier channel.
 
     A message is given when every other channel has a head too, or has ended, so the order is right. But it
-    A message is given when every other channel has a head too, or has ended, so the order is right. It
-    later still is given late, not lost.
+    waits no longer than ``wait_s`` for a channel that says nothing; what comes from there later still is
+    given late, not lost.
 
     Args:
         channels: all made with the same ``condition``.
+        wait_s: from a message's entering its channel.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class PtsMerge:
                 wait_s = min(patience_s, left_s)
                 self._condition.wait(None if wait_s == _FOREVER else wait_s)
             heads = [(head[0].pts_ns, n) for n, c in enumerate(self._channels) if (head := c.head())]
-            if not heads:
+            if heads:
+                return self._channels[min(heads)[1]].take_now()
+            if all(channel.ended for channel in self._channels):
                 raise Closed("merge")
-            return self._channels[min(heads)[1]].take_now()
+            return None  # the only message has just expired
 
     def _patience_s(self) -> float:
         """How long the reader must still wait for a message, if none comes."""

@@ -14,6 +14,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from edgevid.core.errors import EdgevidError
 from edgevid.runtime import priority
 from edgevid.runtime.budget import Workload
 from edgevid.runtime.errors import StageHungError
@@ -24,7 +25,7 @@ _CLOSE_S = 0.5  # for the child's own close(); then it is killed
 
 
 class ProcessCrashError(Exception):
-    """The child died, or its function raised; then the child's traceback is a note."""
+    """The child died, or its function raised what is no ``EdgevidError``; then its traceback is a note."""
 
 
 class ProcessBody:
@@ -92,6 +93,8 @@ class ProcessBody:
                 raise
             kind, value = self._reply()
         if kind == _ERROR:
+            if isinstance(value, EdgevidError):
+                raise value
             line, trace = value
             error = ProcessCrashError(line)
             error.add_note(trace)
@@ -150,7 +153,9 @@ def _answer(pipe: Connection, body: Body, what: str, payload: Any) -> None:
         pipe.send((_END, None))
 
 
-def _described(error: Exception) -> tuple[str, str]:
+def _described(error: Exception) -> EdgevidError | tuple[str, str]:
+    if isinstance(error, EdgevidError):  # says to the user what it says in this process
+        return error
     return f"{type(error).__name__}: {error}", traceback.format_exc()
 
 

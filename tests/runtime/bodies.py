@@ -7,6 +7,8 @@ import os
 import time
 from collections.abc import Iterator
 
+from edgevid.core.errors import MissingPartError
+
 
 def double(n: int) -> int:
     return 2 * n
@@ -64,6 +66,10 @@ def thrice_then_hang(n: int) -> Iterator[int]:
 
 def unpicklable(n: int) -> object:
     return lambda: n
+
+
+def missing_part() -> object:
+    raise MissingPartError("no voice is installed", fix="apt-get install voice")
 
 
 def broken_make() -> object:

@@ -86,6 +86,23 @@ def test_nothing_in_time_is_none() -> None:
     assert time.monotonic() - began >= 0.05
 
 
+def test_wakings_for_others_do_not_prolong_a_wait() -> None:
+    generations, over = Generations(), threading.Event()
+    channel = Channel[int]("c", generations=generations)
+
+    def keep_cancelling() -> None:
+        while not over.wait(0.02):
+            generations.bump(["camera"])
+
+    canceller = threading.Thread(target=keep_cancelling)
+    canceller.start()
+    threading.Timer(20, over.set).start()
+    assert channel.get(0.2) is None
+    assert not over.is_set()
+    over.set()
+    canceller.join()
+
+
 def test_cancelling_drops_what_waits_and_what_comes_late() -> None:
     generations = Generations()
     channel = Channel[int]("c", generations=generations)

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from edgevid.core.errors import MissingPartError
 from edgevid.runtime import Pipeline, StageFailedError
 from edgevid.runtime.stage import EXECUTORS, Executor
 from tests.runtime.bodies import (
@@ -19,6 +20,7 @@ from tests.runtime.bodies import (
     broken_make,
     count_up,
     double,
+    missing_part,
     thrice_then_hang,
     unpicklable,
 )
@@ -147,6 +149,14 @@ def test_what_cannot_be_made_fails_loudly(executor: Executor) -> None:
     with Pipeline() as pipeline, pytest.raises(StageFailedError, match="cannot be made"):
         pipeline.stage("broken", make=broken_make, after=pipeline.source("n", range(3)), executor=executor)
         pipeline.run()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_missing_part_is_said_at_once_with_its_fix(executor: Executor) -> None:
+    with Pipeline() as pipeline, pytest.raises(MissingPartError, match="no voice") as caught:
+        pipeline.stage("voice", make=missing_part, after=pipeline.source("n", range(3)), executor=executor)
+        pipeline.run()
+    assert caught.value.fix == "apt-get install voice"
 
 
 def test_stopping_kills_a_busy_process_in_time() -> None:

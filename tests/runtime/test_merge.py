@@ -63,6 +63,22 @@ def test_a_silent_input_holds_the_others_up_no_longer_than_said() -> None:
     assert merge.take(0.01) is None
 
 
+def test_a_message_that_expires_while_it_is_looked_at_is_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    condition = threading.Condition(threading.Lock())
+    open_, dying = (
+        Channel[int](name, condition=condition, max_age_s=age) for name, age in (("a", None), ("b", 9))
+    )
+    merge = PtsMerge([open_, dying], condition, wait_s=0.0)
+    now = now_ns()
+    dying.put(Message(0, 0, 0, "b", 0, now))
+    clock = iter([now])
+    monkeypatch.setattr("edgevid.runtime.channel.now_ns", lambda: next(clock, now + 10**10))
+    assert merge.take() is None
+    open_.put(Message(1, 1, 1, "a", 0, now))
+    taken = merge.take()
+    assert taken is not None and taken[0].payload == 1
+
+
 def test_a_pipeline_merges_by_time_however_late_one_branch_is() -> None:
     def slow(item: Item) -> Item:
         time.sleep(0.005)
