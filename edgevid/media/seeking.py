@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from edgevid.core.nouns import NS_PER_S
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgevid.media.reader import Decoded
 
 _BACK_S = (0.0, 10.0, 60.0)
+_MOST_SOUNDS = 2000  # frames, about 40 s; with so much sound before a picture no picture belongs there
 
 
 def seek_before(reader: Reader, start_ns: int, *, video: bool, audio: bool) -> Iterator[Decoded] | None:
@@ -35,11 +36,11 @@ def seek_before(reader: Reader, start_ns: int, *, video: bool, audio: bool) -> I
 
 
 def _until_main_track(decoded: Iterator[Decoded], *, video: bool) -> list[Decoded]:
-    """Frames up to and including the first picture (or sound without ``video``); empty when there is none."""
+    """Frames up to and including the first picture (sound without ``video``); empty when none comes soon."""
     from av.video.frame import VideoFrame
 
     head: list[Decoded] = []
-    for frame in decoded:
+    for frame in islice(decoded, _MOST_SOUNDS):
         head.append(frame)
         if isinstance(frame, VideoFrame) == video:
             return head

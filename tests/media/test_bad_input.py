@@ -7,8 +7,9 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,8 @@ import pytest
 
 from edgevid.core.errors import BadInputError, EdgevidError, LimitError
 from edgevid.core.limits import MediaLimits
-from edgevid.core.nouns import Frame
+from edgevid.core.nouns import AudioChunk, Frame
+from edgevid.media import seeking
 from edgevid.media.png import encode_png, read_image
 from edgevid.media.source import open_source
 
@@ -232,6 +234,40 @@ def test_files_cut_off_anywhere_give_what_is_left(
             assert result[1], "a file cut short must carry a warning"
     assert counts[-1] > 0.8 * full[0] or whole.suffix == ".mov"
     assert counts == sorted(counts)
+
+
+def test_starting_in_sound_whose_pictures_are_all_damaged_holds_little(
+    make_clip: MakeClip, tone: Tone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_clip(count=200, fps=2.0, sound=tone(100.0))
+    _spoil_pictures(path, after_s=1.0)
+    held: list[int] = []
+    look = seeking._until_main_track
+
+    def counted(decoded: Iterator[Any]) -> Iterator[Any]:
+        held.append(0)
+        for frame in decoded:
+            held[-1] += 1
+            yield frame
+
+    monkeypatch.setattr(seeking, "_until_main_track", lambda it, video: look(counted(it), video=video))
+    monkeypatch.setattr(seeking, "_MOST_SOUNDS", 50)
+    with open_source(path) as source:
+        chunks = [item for item in source.read(fps=1.0, start_s=80.0) if isinstance(item, AudioChunk)]
+    assert held == [50, 50, 50]  # then it is read from the beginning, one frame after the other
+    assert chunks[0].pts_ns == 80 * 10**9
+
+
+def _spoil_pictures(path: Path, *, after_s: float) -> None:
+    """Put zeros in the place of every picture after a time."""
+    import av
+
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        for packet in container.demux(video=0):
+            if packet.pts is not None and packet.pts * packet.time_base > after_s:
+                data[packet.pos + 16 : packet.pos + packet.size] = bytes(packet.size - 16)
+    path.write_bytes(data)
 
 
 @pytest.mark.parametrize("name", ["c.mp4", "c.mkv", "c.webm"])
