@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -290,6 +291,26 @@ def test_what_is_no_offer_is_refused(aiortc: Any) -> None:
         assert httpx.get(url).status_code == 405
 
 
+def test_an_offer_that_does_not_come_whole(
+    aiortc: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("edgevid.media.webrtc.endpoint._OFFER_S", 0.2)
+    lines = ("POST /whep HTTP/1.1", "Host: localhost", "Content-Type: application/sdp", "Content-Length: 9")
+    head = "\r\n".join([*lines, "", "v=0"])
+    with open_sink("webrtc://127.0.0.1:0", width=16, height=16, fps=5) as sink:
+        port = sink._writer.endpoint.port  # type: ignore[union-attr]
+        _page_once_up(port)
+        with socket.create_connection(("127.0.0.1", port)) as leaving:
+            leaving.sendall(head.encode())
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
+            slow.sendall(head.encode())
+            assert b" 408 " in slow.recv(4096)
+        for wrong in ("[", "[::1"):
+            answer = httpx.post(f"http://127.0.0.1:{port}/whep", headers={"Host": wrong})
+            assert answer.status_code == 403
+    assert not caplog.records
+
+
 def test_nobody_comes_and_closing_while_waiting(aiortc: Any) -> None:
     from edgevid.media.webrtc.source import WebRtcReceiver
 
@@ -334,7 +355,7 @@ def test_addresses() -> None:
     assert page("webrtc://[::1]:80") == "http://[::1]:80/"
     assert trusted("10.0.0.7:8889", "0.0.0.0") and trusted("localhost", "x") and trusted("[::1]:1", "x")
     assert trusted("Cam.local:1", "cam.local") and not trusted("evil.example", "cam.local")
-    assert not trusted("", "cam.local")
+    assert not any(trusted(header, "cam.local") for header in ("", "[", "[::1", "[x]"))
 
 
 def test_without_aiortc_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

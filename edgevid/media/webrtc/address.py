@@ -34,11 +34,10 @@ def trusted(header: str, host: str) -> bool:
 
     A foreign page that lets its own name point here (DNS rebinding) sends that name.
     """
-    name = urlsplit(f"//{header}").hostname or ""
-    if name in ("localhost", host.lower()):
-        return True
     try:
-        ipaddress.ip_address(name)
+        name = urlsplit(f"//{header}").hostname or ""
+        if name not in ("localhost", host.lower()):
+            ipaddress.ip_address(name)
     except ValueError:
         return False
     return True

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _MAX_OFFER = 64 * 1024
 _MAX_REQUESTS = 16
-_CONNECT_S = 15.0
+_OFFER_S, _CONNECT_S = 10.0, 15.0
 _JOIN_S = 3.0
 _SDP = "application/sdp"
 
@@ -161,6 +161,7 @@ class Endpoint:
         return HTMLResponse(text.replace("{verb}", self._verb).replace("{title}", escape(self._title)))
 
     async def _offered(self, request: Request) -> Response:
+        from starlette.requests import ClientDisconnect
         from starlette.responses import PlainTextResponse
 
         if not trusted(request.headers.get("host", ""), self._host):
@@ -168,10 +169,16 @@ class Endpoint:
         if request.headers.get("content-type", "").partition(";")[0].strip() != _SDP:
             return PlainTextResponse(f"send an offer as {_SDP}\n", 415)
         offer = b""
-        async for piece in request.stream():
-            offer += piece
-            if len(offer) > _MAX_OFFER:
-                return PlainTextResponse("the offer is too long\n", 413)
+        try:
+            async with asyncio.timeout(_OFFER_S):
+                async for piece in request.stream():
+                    offer += piece
+                    if len(offer) > _MAX_OFFER:
+                        return PlainTextResponse("the offer is too long\n", 413)
+        except TimeoutError:
+            return PlainTextResponse("the offer took too long\n", 408)
+        except ClientDisconnect:
+            return PlainTextResponse("the offer is cut off\n", 400)
         if len(self._peers) >= self._most:
             return PlainTextResponse(f"{self._most} are connected, which is all there is room for\n", 503)
         name = secrets.token_urlsafe(9)
