@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +87,9 @@ class Sources:
         found: list[dict[str, object]] = []
         for root in self._roots:
             files = sorted(_walk(root, most), key=natural_key)
-            found += [{"source": self._name(root, path), "bytes": path.stat().st_size} for path in files]
+            for path in files:
+                with suppress(OSError):  # it has gone since
+                    found.append({"source": self._name(root, path), "bytes": path.stat().st_size})
         return found
 
     def _name(self, root: Path, path: Path) -> str:

@@ -108,6 +108,16 @@ def test_wrong_fields_are_named(served: Served, body: Json, param: str) -> None:
     assert chat(served, code=400, **body)["error"]["param"] == param
 
 
+@pytest.mark.parametrize("said", [b'"\xed\xa0\x80"', b'"\\ud800"', b'"\xff"'])
+def test_bytes_that_are_no_text_are_no_json(served: Served, said: bytes) -> None:
+    body = b'{"model": "tiny", "messages": [{"role": "user", "content": ' + said + b"}]}"
+    answer = served.http.post(
+        "/v1/chat/completions", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "the body is no JSON"
+
+
 def test_an_unknown_model_is_404_and_names_the_known(served: Served) -> None:
     error = chat(served, model="gpt-4o", code=404)["error"]
     assert error["code"] == "model_not_found"
