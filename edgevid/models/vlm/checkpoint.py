@@ -55,7 +55,7 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         if not folder.is_dir():
-            raise BadModelError(f"{folder}: no such folder")
+            raise BadModelError(f"{folder}: no such folder", fix="check the path")
         self._require("config.json", "tokenizer.json")
         self.config = Fields(read_json(folder / "config.json"), str(folder / "config.json"))
         kind = self.config.text("model_type")

@@ -76,7 +76,7 @@ def convert_mmproj(text: Path, mmproj: Path, cache: Path) -> VlmFiles:
         _write_vision_part(target, file.family, file.tower, file, file.recipe)
 
     if not mmproj.is_file():
-        raise BadModelError(f"{mmproj}: no such mmproj file")
+        raise BadModelError(f"{mmproj}: no such mmproj file", fix="check the path")
     return _files(_kept(cache, mmproj.stem, [mmproj], build), text)
 
 

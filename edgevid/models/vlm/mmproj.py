@@ -70,8 +70,6 @@ class MmprojFile:
             raise MissingPartError(
                 "reading an mmproj file needs the gguf package", fix="pip install 'edgevid[hf]'"
             ) from None
-        if not path.is_file():
-            raise BadModelError(f"{path}: no such mmproj file")
         with native_errors(f"{path}: "):  # the checked reader goes first; the package's trusts the file
             native_library().gguf_info(str(path))
         reader = GGUFReader(path)

@@ -21,6 +21,7 @@ Fit = Literal["stretch", "longest_then_stretch", "shortest_then_crop"]
 
 _FILTERS: dict[int, Filter] = {1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 _MAX_SIDE = 4096  # beyond it Idefics3's processor scales down
+_MOST_ASPECT = 16  # of what is scaled before it is cropped: of a strip only the middle is worth the memory
 _IMAGENET = (0.5, 0.5, 0.5)
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -31,9 +32,9 @@ class FrameRecipe:
     """What is done to each frame, in this order.
 
     Attributes:
-        pad: to a square of the mean colour, the picture in the middle, before anything else. fit: how the
-        picture becomes ``side`` x ``side``: stretched; scaled to ``edge`` on its longest edge and
-            then stretched; or scaled to ``edge`` on its shortest edge and cropped in the middle.
+        pad: to a square of the mean colour, the picture in the middle, before anything else.
+        fit: how the picture becomes ``side`` x ``side``: stretched; scaled to ``edge`` on its longest edge
+            and then stretched; or scaled to ``edge`` on its shortest edge and cropped in the middle.
         scale, mean, std: pixel * scale, then (value - mean) / std per channel.
     """
 
@@ -88,6 +89,8 @@ class FrameRecipe:
         if self.fit == "longest_then_stretch":
             image = resize(image, *_longest(height, width, self.edge), self.filter)
         elif self.fit == "shortest_then_crop":
+            image = _centre(image, min(height, width) * _MOST_ASPECT)
+            height, width = image.shape[:2]
             image = resize(image, *_shortest(height, width, self.edge), self.filter)
             image = _centre(image, self.side)
         if image.shape[:2] != (self.side, self.side):
@@ -120,6 +123,8 @@ def _read_clip(fields: Fields, side: int) -> dict[str, Any]:
     edge = size.count("shortest_edge")
     if edge < side:
         raise fields.bad("size", f"is smaller than the crop of {side}")
+    if edge > _MAX_SIDE:
+        raise fields.bad("size", f"is {edge}, more than {_MAX_SIDE}")
     return {"fit": "shortest_then_crop", "edge": edge}
 
 
@@ -173,7 +178,7 @@ def _shortest(height: int, width: int, edge: int) -> tuple[int, int]:
 
 
 def _centre(image: Picture, side: int) -> Picture:
-    top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+    top, left = (max(length - side, 0) // 2 for length in image.shape[:2])
     return image[top : top + side, left : left + side]
 
 

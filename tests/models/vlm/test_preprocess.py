@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,22 @@ def test_a_model_trained_on_video_says_how_large_its_frames_were() -> None:
     }
     assert FrameRecipe.of_config(Fields(config, "x"), side=512).edge == 512
     assert FrameRecipe.of_config(Fields({**config, "video_sampling": None}, "x"), side=512).edge == 2048
+
+
+@pytest.mark.parametrize("shape", [(1, 4000, 3), (4000, 1, 3), (2, 2000, 3)])
+def test_of_a_strip_only_the_middle_is_scaled(shape: tuple[int, int, int]) -> None:
+    recipe = FrameRecipe(side=32, filter="bicubic", fit="shortest_then_crop", edge=32)
+    strip = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    tracemalloc.start()
+    assert recipe(strip).shape == (1, 3, 32, 32)
+    assert tracemalloc.get_traced_memory()[1] < 2e6
+    tracemalloc.stop()
+
+
+def test_a_crop_cannot_ask_for_pictures_of_any_size() -> None:
+    config = {"size": {"shortest_edge": 1 << 20}, "crop_size": {"height": 32, "width": 32}}
+    with pytest.raises(BadModelError, match="size is 1048576, more than 4096"):
+        FrameRecipe.of_config(Fields(config, "x"), side=32)
 
 
 @pytest.mark.parametrize(
