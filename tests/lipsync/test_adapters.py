@@ -89,6 +89,39 @@ def test_piper_speaks_at_the_rate_asked(piper_voice: Path) -> None:
     piper.close()
 
 
+@pytest.mark.parametrize(
+    ("room", "key", "value"),
+    [
+        ("phoneme_id_map", "^", 1),
+        ("phoneme_id_map", "a", [-1]),
+        ("phoneme_id_map", "a", ["7"]),
+        ("audio", "sample_rate", 0),
+        ("audio", "sample_rate", 1e9),
+        ("inference", "length_scale", 0),
+        ("inference", "noise_scale", float("nan")),
+    ],
+)
+def test_piper_settings_without_sense(piper_voice: Path, room: str, key: str, value: object) -> None:
+    path = piper_voice.with_name("hum.onnx.json")
+    settings = json.loads(path.read_text())
+    settings[room][key] = value
+    path.write_text(json.dumps(settings))
+    with pytest.raises(BadModelError, match="not the settings of a Piper voice") as caught:
+        PiperVoice(piper_voice)
+    assert caught.value.fix
+
+
+def test_a_network_that_is_no_piper_voice(piper_voice: Path) -> None:
+    import onnx
+
+    model = onnx.load(piper_voice)
+    model.graph.input[2].name = "speed"
+    model.graph.node[0].input[0] = "speed"
+    onnx.save(model, piper_voice)
+    with pytest.raises(BadModelError, match="its inputs are input, input_lengths, speed"):
+        PiperVoice(piper_voice)
+
+
 def test_piper_without_its_files(piper_voice: Path, tmp_path: Path) -> None:
     with pytest.raises(BadModelError, match=r"other\.onnx\.json"):
         PiperVoice(tmp_path / "other.onnx")

@@ -20,6 +20,8 @@ from edgevid.lipsync.espeak import EspeakVoice
 from edgevid.lipsync.protocols import SpokenAudio
 
 _BEGIN, _END, _PAD = "^", "$", "_"
+_INPUTS = {"input", "input_lengths", "scales"}
+_FIX = "name the .onnx of a Piper voice, with its .onnx.json beside it"
 _PUNCTUATION = re.compile(r"([,;:.!?])(?=\s|$)")  # not in 3.5
 
 
@@ -42,19 +44,24 @@ class PiperVoice:
     def __init__(self, model: Path, *, speaker: int = 0, threads: int = 1) -> None:
         from edgevid.models.session import onnx_session
 
-        settings = _settings(model.with_name(f"{model.name}.json"))
+        path = model.with_name(f"{model.name}.json")
+        settings = _settings(path)
         try:
-            self._ids: dict[str, list[int]] = settings["phoneme_id_map"]
+            self._ids = {symbol: _id_list(ids) for symbol, ids in settings["phoneme_id_map"].items()}
             self._language = str(settings["espeak"]["voice"])
-            self._rate = int(settings["audio"]["sample_rate"])
+            self._rate = round(_within(settings["audio"]["sample_rate"], 1000, 384_000))
             scales = settings["inference"]
-            self._noise, self._length = float(scales["noise_scale"]), float(scales["length_scale"])
-            self._length_noise = float(scales["noise_w"])
+            self._noise, self._length_noise = (_within(scales[k], 0, 10) for k in ("noise_scale", "noise_w"))
+            self._length = _within(scales["length_scale"], 0.1, 10)
             self._begin, self._end, self._pad = (self._ids[symbol] for symbol in (_BEGIN, _END, _PAD))
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadModelError(f"{model.name}.json: no Piper voice: {error!r}") from None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BadModelError(f"{path}: not the settings of a Piper voice: {error!r}", fix=_FIX) from None
         self._session = onnx_session(model, threads=threads)
-        self._speaker = speaker if any(port.name == "sid" for port in self._session.info.inputs) else None
+        inputs = {port.name for port in self._session.info.inputs}
+        if not _INPUTS <= inputs <= _INPUTS | {"sid"}:
+            found = ", ".join(sorted(inputs))
+            raise BadModelError(f"{model}: no Piper voice: its inputs are {found}", fix=_FIX)
+        self._speaker = speaker if "sid" in inputs else None
         self._espeak = EspeakVoice()
 
     def speak(self, text: str, *, language: str, rate: float = 1.0, pitch: float = 1.0) -> SpokenAudio:
@@ -107,8 +114,22 @@ class PiperVoice:
 def _settings(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadModelError(f"{path}: the settings of a Piper voice cannot be read: {error}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadModelError(
+            f"{path}: the settings of a Piper voice cannot be read: {error}", fix=_FIX
+        ) from None
     if not isinstance(found, dict):
-        raise BadModelError(f"{path}: not the settings of a Piper voice")
+        raise BadModelError(f"{path}: not the settings of a Piper voice", fix=_FIX)
     return found
+
+
+def _id_list(value: object) -> list[int]:
+    if not isinstance(value, list) or not all(type(i) is int and 0 <= i < 1 << 31 for i in value):
+        raise ValueError(f"phoneme_id_map holds {str(value)[:40]}")
+    return value
+
+
+def _within(value: object, low: float, high: float) -> float:
+    if not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{str(value)[:40]} is no number from {low:g} to {high:g}")
+    return float(value)
