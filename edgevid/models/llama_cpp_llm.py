@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import codecs
 import ctypes
+import os
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from edgevid.core.errors import BadModelError, CancelledError, LimitError, MissingPartError, UsageError
+from edgevid.core.errors import BadModelError, CancelledError, LimitError, UsageError
 from edgevid.models.generation import Generating, Spelling
-from edgevid.models.llm import Cancel, Floats, KVStats, LanguageConfig, Logits
-
-_CHUNK = 512
+from edgevid.models.llama_cpp_library import context_params, llama_cpp_library, model_config
+from edgevid.models.llm import Cancel, Floats, KVStats, Logits
 
 
 class LlamaCppModel:
@@ -53,17 +53,17 @@ class LlamaCppModel:
         f32_kv: bool = False,
         repack: bool = False,
     ) -> None:
-        self._lib = lib = _library()
+        self._lib = lib = llama_cpp_library()
         self._path = Path(path)
         if not self._path.is_file():
-            raise BadModelError(f"{path}: no such model file")
+            raise BadModelError(f"{path}: no such model file", fix="check the path")
         params = lib.llama_model_default_params()
         params.use_extra_bufts = repack
-        self._model = lib.llama_model_load_from_file(str(path).encode(), params)
+        self._model = lib.llama_model_load_from_file(os.fsencode(path), params)
         if not self._model:
             raise BadModelError(f"{path}: llama.cpp cannot load this file")
         self._context = lib.llama_init_from_model(
-            self._model, _context_params(lib, threads, context, sequences, flash_attention, f32_kv)
+            self._model, context_params(lib, threads, context, sequences, flash_attention, f32_kv)
         )
         if not self._context:
             lib.llama_model_free(self._model)
@@ -72,19 +72,21 @@ class LlamaCppModel:
         self.memory = lib.llama_get_memory(self._context)
         self.capacity = int(lib.llama_n_ctx(self._context))
         self.chunk = int(lib.llama_n_batch(self._context))  # more rows in one call abort the process
-        self.config = _config(lib, self._model, self.vocabulary)
+        self.config = model_config(lib, self._model, self.vocabulary)
         self.end_tokens = frozenset(
             t for t in range(self.config.vocab) if lib.llama_vocab_is_eog(self.vocabulary, t)
         )
         self._free_ids = list(range(sequences - 1, -1, -1))
+        self._released: deque[int] = deque()
         self.lock = threading.Lock()
 
     def close(self) -> None:
         """Free the context and the weights; sequences must not be used afterwards."""
-        if self._model:
-            self._lib.llama_free(self._context)
-            self._lib.llama_model_free(self._model)
-            self._model = None
+        with self.lock:
+            if self._model:
+                self._lib.llama_free(self._context)
+                self._lib.llama_model_free(self._model)
+                self._model = None
 
     def __enter__(self) -> LlamaCppModel:
         return self
@@ -131,6 +133,7 @@ class LlamaCppModel:
     def new_sequence(self) -> LlamaCppSequence:
         """See ``LanguageModel.new_sequence``."""
         with self.lock:
+            self._reuse_released()
             if not self._free_ids:
                 raise LimitError(
                     "all sequences of this model are in use", fix="close one or raise sequences="
@@ -138,8 +141,20 @@ class LlamaCppModel:
             return LlamaCppSequence(self, self._free_ids.pop())
 
     def release(self, sequence: int) -> None:
-        """Forget a sequence's tokens and let its number be used again."""
-        with self.lock:
+        """Forget a sequence's tokens and let its number be used again, at the latest when room is needed.
+
+        Never waits: it may be called by a destructor in a thread that holds the lock.
+        """
+        self._released.append(sequence)
+        if self.lock.acquire(blocking=False):
+            try:
+                self._reuse_released()
+            finally:
+                self.lock.release()
+
+    def _reuse_released(self) -> None:
+        while self._released:
+            sequence = self._released.popleft()
             if self._model:
                 self._lib.llama_memory_seq_rm(self.memory, sequence, -1, -1)
             self._free_ids.append(sequence)
@@ -169,6 +184,7 @@ class LlamaCppModel:
                 batch.pos[i], batch.n_seq_id[i], batch.seq_id[i][0] = at + i, 1, sequence
                 batch.logits[i] = logits == "all" or (logits == "last" and i == n - 1)
             with self.lock:
+                self._reuse_released()
                 lib.llama_set_abort_callback(self._context, stop, None)
                 code = lib.llama_decode(self._context, batch)
                 if code != 0:
@@ -241,6 +257,7 @@ class LlamaCppSequence(Generating):
         stop = self._model.abort_callback(
             cancel, None if deadline_s is None else time.monotonic() + deadline_s
         )
+        self._last = None
         parts = []
         step = self._model.chunk
         for start in range(0, len(inputs), step):
@@ -250,7 +267,8 @@ class LlamaCppSequence(Generating):
             parts.append(self._model.decode(self._number, self.length, chunk, wanted, stop))
             self.length += len(chunk)
         out = np.concatenate(parts) if parts else np.empty((0, self._model.config.vocab), np.float32)
-        self._last = out[-1:] if len(out) else None
+        if len(out):
+            self._last = out[-1:]
         return out
 
     def _spelling(self) -> Spelling:
@@ -284,61 +302,6 @@ class LlamaCppSequence(Generating):
 
     def __del__(self) -> None:
         self.close()
-
-
-def _library() -> ModuleType:
-    try:
-        import llama_cpp
-    except ImportError as error:
-        raise MissingPartError(
-            "the llama.cpp backend is not installed", fix="pip install 'edgevid[vlm]'"
-        ) from error
-    llama_cpp.llama_log_set(_SILENT, None)
-    llama_cpp.llama_backend_init()
-    library: ModuleType = llama_cpp
-    return library
-
-
-# llama.cpp logs hundreds of lines per load; failures come back as return codes.
-_SILENT = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(lambda *_: None)
-
-
-def _context_params(
-    lib: ModuleType, threads: int, context: int, sequences: int, flash_attention: bool, f32_kv: bool
-) -> Any:
-    import os
-
-    params = lib.llama_context_default_params()
-    params.n_ctx, params.n_batch, params.n_ubatch = context, _CHUNK, _CHUNK
-    params.n_seq_max, params.kv_unified = sequences, True
-    params.n_threads = params.n_threads_batch = threads or os.cpu_count() or 1
-    params.flash_attn_type = 1 if flash_attention else 0
-    if f32_kv:
-        params.type_k = params.type_v = 0
-    params.no_perf = True
-    return params
-
-
-def _config(lib: ModuleType, model: Any, vocabulary: Any) -> LanguageConfig:
-    def meta(key: str) -> str | None:
-        buffer = ctypes.create_string_buffer(256)
-        n = lib.llama_model_meta_val_str(model, key.encode(), buffer, len(buffer))
-        return buffer.value.decode(errors="replace") if n >= 0 else None
-
-    arch = meta("general.architecture") or "unknown"
-    hidden, heads = int(lib.llama_model_n_embd(model)), int(lib.llama_model_n_head(model))
-    template = lib.llama_model_chat_template(model, None)
-    return LanguageConfig(
-        architecture=arch,
-        layers=int(lib.llama_model_n_layer(model)),
-        hidden=hidden,
-        heads=heads,
-        kv_heads=int(lib.llama_model_n_head_kv(model)),
-        head_dim=int(meta(f"{arch}.attention.key_length") or hidden // heads),
-        vocab=int(lib.llama_vocab_n_tokens(vocabulary)),
-        context_length=int(lib.llama_model_n_ctx_train(model)),
-        chat_template=template.decode(errors="replace") if template else None,
-    )
 
 
 def _decode_error(code: int, capacity: int) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -99,6 +100,31 @@ def test_cancel_and_deadline_end_an_append(theirs: LlamaCppModel) -> None:
     assert len(sequence.append_tokens([1])) == 1
 
 
+def test_nothing_is_generated_from_logits_before_a_failed_append(theirs: LlamaCppModel) -> None:
+    sequence = theirs.new_sequence()
+    sequence.append_tokens([1])
+    with pytest.raises(CancelledError):
+        sequence.append_tokens([2] * 100, deadline_s=0.0)
+    with pytest.raises(UsageError, match="nothing to continue"):
+        sequence.generate()
+
+
+def test_a_sequence_dropped_in_a_call_is_reused_later(tiny: Path, theirs: LlamaCppModel) -> None:
+    with LlamaCppModel(tiny, threads=1, context=64, sequences=1) as small:
+        sequence = small.new_sequence()
+        sequence.append_tokens([1] * 60)
+        with small.lock:  # as when the garbage collector runs inside of a call
+            del sequence
+        assert len(small.new_sequence().append_tokens([1] * 60)) == 1
+
+
+def test_a_file_whose_name_is_no_utf8(tiny: Path, theirs: LlamaCppModel, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff.gguf")
+    odd.write_bytes(tiny.read_bytes())
+    with LlamaCppModel(odd, threads=1) as model:
+        assert model.config == theirs.config
+
+
 def test_a_missing_package_and_a_bad_file_say_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +133,8 @@ def test_a_missing_package_and_a_bad_file_say_what_to_do(
     if sys.modules.get("llama_cpp") is not None:
         with pytest.raises(BadModelError, match="cannot load"):
             LlamaCppModel(bad)
+        with pytest.raises(BadModelError, match=r"no such model file.*check the path"):
+            LlamaCppModel(tmp_path / "none.gguf")
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
     with pytest.raises(MissingPartError, match=r"edgevid\[vlm\]"):
         LlamaCppModel(bad)
