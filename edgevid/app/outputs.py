@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
 from edgevid.core.errors import BadInputError, UsageError
+from edgevid.media.uri import list_files, parse_uri
 
 
 def check_outputs(sources: Iterable[str], outputs: Iterable[Path | None]) -> None:
@@ -13,16 +16,28 @@ def check_outputs(sources: Iterable[str], outputs: Iterable[Path | None]) -> Non
 
     Raises:
         BadInputError: the folder of an output does not exist.
-        UsageError: an output is a device, a source, or is written twice.
+        UsageError: an output is a device, a source or a picture of one, or is written twice.
     """
-    taken = {Path(source).resolve() for source in sources if "://" not in source}
+    sources, written = list(sources), set()
     for output in outputs:
         if output is None:
             continue
         if not output.parent.is_dir():
-            raise BadInputError(f"folder '{output.parent}' does not exist", fix=f"mkdir -p {output.parent}")
-        if output.exists() and not output.is_file():
+            fix = f"mkdir -p {shlex.quote(str(output.parent))}"
+            raise BadInputError(f"folder '{output.parent}' does not exist", fix=fix)
+        exists = output.exists()
+        if exists and not output.is_file():
             raise UsageError(f"'{output}' is no file to be written", fix="name a file")
-        if output.resolve() in taken:
+        real = os.path.realpath(output)
+        if real in written or (exists and any(_holds(source, output) for source in sources)):
             raise UsageError(f"'{output}' is a source, or is written twice", fix="name another file")
-        taken.add(output.resolve())
+        written.add(real)
+
+
+def _holds(source: str, file: Path) -> bool:
+    """Whether ``file`` is what ``source`` names, or one of the files in it."""
+    uri = parse_uri(source)
+    if uri.live:
+        return False
+    listing = list_files(uri)
+    return any(path.exists() and path.samefile(file) for path in (*listing.media, *listing.images))

@@ -55,6 +55,25 @@ def test_nothing_is_written_over_a_source_or_twice(
     assert list(tmp_path.iterdir()) == [clip]
 
 
+@pytest.mark.parametrize("source", ["{folder}", "{folder}/*.png", "{folder}/%d.png", "file://{folder}/1.png"])
+def test_nothing_is_written_over_a_picture_of_a_source(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("1.png", "2.png"):
+        (tmp_path / name).write_bytes(b"dear")
+    named = ["--sheet", str(tmp_path / "1.png")]
+    assert _run(["watch", source.format(folder=tmp_path), *named]) == 2
+    assert "is a source, or is written twice" in capsys.readouterr().err
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"dear", b"dear"]
+
+
+def test_a_link_to_itself_is_no_bug(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loop = tmp_path / "loop.png"
+    loop.symlink_to(loop)
+    assert _run(["watch", str(tmp_path / "none.mp4"), "--sheet", str(loop)]) == 3
+    assert "no such file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--save", "--session", "--sheet", "--trace"])
 def test_a_device_is_not_written_to(option: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
