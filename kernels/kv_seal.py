@@ -9,7 +9,8 @@ import triton.language as tl
 from edgevid.kernels import pages
 from edgevid.kernels.build import LANES, Build, Shape, ceil_div, power_of_two
 from edgevid.kernels.hash_codes import round_half_even
-from edgevid.kernels.pages import key_at, value_at
+from edgevid.kernels.pages import Pages, key_at, value_at
+from edgevid.ops.kv_pages import KvType
 
 BLOCK_T = 16
 
@@ -18,14 +19,20 @@ BLOCK_T = 16
 def copy_tokens(
     keys,
     values,
+    key_scales,
+    value_scales,
     sources,
     targets,
     tokens,
     k_page_stride,
     v_page_stride,
+    ks_page_stride,
+    vs_page_stride,
     HEAD_DIM: tl.constexpr,
     PAGE_SIZE: tl.constexpr,
     V_STRIDE: tl.constexpr,
+    KEY_SCALES: tl.constexpr,
+    SCALE_DIMS: tl.constexpr,
     BLOCK_T: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
@@ -45,6 +52,14 @@ def copy_tokens(
     v_mask = listed[:, None] & (d < V_STRIDE)
     value = tl.load(values + from_v[:, None] + d, mask=v_mask)
     tl.store(values + to_v[:, None] + d, value, mask=v_mask)
+    if KEY_SCALES > 0:
+        from_ks = key_at(source, head, ks_page_stride, KEY_SCALES, PAGE_SIZE)
+        to_ks = key_at(target, head, ks_page_stride, KEY_SCALES, PAGE_SIZE)
+        for block in tl.static_range(KEY_SCALES):
+            scale = tl.load(key_scales + from_ks + block * PAGE_SIZE, mask=listed)
+            tl.store(key_scales + to_ks + block * PAGE_SIZE, scale, mask=listed)
+        scale = tl.load(value_scales + key_at(source, head, vs_page_stride, 1, PAGE_SIZE), mask=listed)
+        tl.store(value_scales + key_at(target, head, vs_page_stride, 1, PAGE_SIZE), scale, mask=listed)
 
 
 @triton.jit
@@ -93,24 +108,20 @@ def summarise(
     tl.store(radii + head * stride + cluster, tl.sqrt_rn(farthest) * SLACK)
 
 
-def seal(keys: torch.Tensor, values: torch.Tensor, sources: torch.Tensor, targets: torch.Tensor) -> None:
+def seal(of: Pages, sources: torch.Tensor, targets: torch.Tensor) -> None:
     """Copy the token in slot ``sources[j]`` to slot ``targets[j]``, int32 [tokens] each, on other pages."""
-    _, heads, head_dim, page_size = keys.shape
+    _, heads, head_dim, _ = of.keys.shape
     tokens = sources.shape[0]
     if tokens:
         copy_tokens[(ceil_div(tokens, BLOCK_T), heads)](
-            keys,
-            values,
+            *of,
             sources,
             targets,
             tokens,
-            keys.stride(0),
-            values.stride(0),
-            HEAD_DIM=head_dim,
-            PAGE_SIZE=page_size,
-            V_STRIDE=values.shape[3],
+            *of.strides(),
+            **of.constants(),
             BLOCK_T=BLOCK_T,
-            BLOCK_D=power_of_two(max(head_dim, values.shape[3])),
+            BLOCK_D=power_of_two(max(head_dim, of.values.shape[3])),
         )
 
 
@@ -142,8 +153,9 @@ def cluster_summaries(
 
 
 def builds(shape: Shape) -> list[Build]:
-    """The copy of float16 pages, and the summaries."""
-    copied = {**pages.TYPES, "sources": "*i32", "targets": "*i32", "tokens": "i32"}
+    """The copy of float16 and int8 pages, and the summaries."""
+    copied = {"sources": "*i32", "targets": "*i32", "tokens": "i32"}
+    kinds: tuple[tuple[str, KvType], ...] = (("kv_seal_copy", "f16"), ("kv_seal_copy_int8", "int8"))
     summed = {
         "keys": "*fp32",
         "begin": "*i32",
@@ -154,12 +166,15 @@ def builds(shape: Shape) -> list[Build]:
     }
     blocks = {"BLOCK_T": BLOCK_T, "BLOCK_D": power_of_two(shape.head_dim)}
     return [
-        Build(
-            "kv_seal_copy",
-            copy_tokens,
-            copied,
-            {**blocks, **pages.constants(shape)},
-            ("ceil(tokens / BLOCK_T)", "kv_heads", "1"),
+        *(
+            Build(
+                name,
+                copy_tokens,
+                {**copied, **pages.types(dtype)},
+                {**blocks, **pages.constants(shape, dtype)},
+                ("ceil(tokens / BLOCK_T)", "kv_heads", "1"),
+            )
+            for name, dtype in kinds
         ),
         Build(
             "kv_seal_summaries",

@@ -20,7 +20,8 @@ import triton.language as tl
 
 from edgevid.kernels import pages
 from edgevid.kernels.build import Build, Shape, ceil_div, power_of_two
-from edgevid.kernels.pages import key_at, value_at
+from edgevid.kernels.pages import Pages, key_at, value_at
+from edgevid.ops.kv_pages import KvType
 
 BLOCK_T = 64
 MIN_SPLIT = 256
@@ -33,6 +34,8 @@ def attend_split(
     q,
     keys,
     values,
+    key_scales,
+    value_scales,
     slots,
     part_max,
     part_sum,
@@ -43,12 +46,16 @@ def attend_split(
     split_tokens,
     k_page_stride,
     v_page_stride,
+    ks_page_stride,
+    vs_page_stride,
     scale,
     HEADS: tl.constexpr,
     GROUP: tl.constexpr,
     HEAD_DIM: tl.constexpr,
     PAGE_SIZE: tl.constexpr,
     V_STRIDE: tl.constexpr,
+    KEY_SCALES: tl.constexpr,
+    SCALE_DIMS: tl.constexpr,
     VALUES: tl.constexpr,
     PRECISION: tl.constexpr,
     BLOCK_R: tl.constexpr,
@@ -77,6 +84,10 @@ def attend_split(
         k_at = key_at(slot, head, k_page_stride, HEAD_DIM, PAGE_SIZE)
         k_mask = in_row[:, None] & listed[None, :]
         key = tl.load(keys + k_at[None, :] + d[:, None] * PAGE_SIZE, mask=k_mask, other=0.0).to(tl.float32)
+        if KEY_SCALES > 0:
+            ks_at = key_at(slot, head, ks_page_stride, KEY_SCALES, PAGE_SIZE)
+            lines = d[:, None] // SCALE_DIMS * PAGE_SIZE
+            key *= tl.load(key_scales + ks_at[None, :] + lines, mask=k_mask, other=0.0).to(tl.float32)
         visible = (t[None, :] < seen[:, None]) & listed[None, :]
         scores = tl.where(visible, tl.dot(query, key, input_precision=PRECISION) * scale, float("-inf"))
 
@@ -91,6 +102,10 @@ def attend_split(
             v_at = value_at(slot, head, v_page_stride, PAGE_SIZE, V_STRIDE)
             v_mask = listed[:, None] & in_row[None, :]
             value = tl.load(values + v_at[:, None] + d[None, :], mask=v_mask, other=0.0).to(tl.float32)
+            if KEY_SCALES > 0:
+                vs_at = key_at(slot, head, vs_page_stride, 1, PAGE_SIZE)
+                of_value = tl.load(value_scales + vs_at, mask=listed, other=0.0)
+                value *= of_value.to(tl.float32)[:, None]
             out = out * kept[:, None]
             # A weight of 0 hides a token only while its values are finite; 0 * NaN is NaN. The slow way is
             # taken for tiles that hold such values alone.
@@ -156,40 +171,32 @@ def join_splits(
 
 
 def attend(
-    q: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    slots: torch.Tensor,
-    *,
-    scale: float,
-    precision: str = "ieee",
+    q: torch.Tensor, of: Pages, slots: torch.Tensor, *, scale: float, precision: str = "ieee"
 ) -> torch.Tensor:
-    """``q`` float32 [m, num_q_heads, head_dim] over ``keys`` [pages, kv_heads, head_dim, page_size] and
-    ``values`` [pages, kv_heads, page_size, head_dim]; ``slots`` int32 [1 or kv_heads, tokens].
+    """``q`` float32 [m, num_q_heads, head_dim] over the tokens ``slots`` int32 [1 or kv_heads, tokens].
 
     Args:
         precision: of the products: ``ieee`` is float32; ``tf32x3`` runs on tensor cores, nearly as exact.
     """
     out = torch.empty_like(q)
-    _launch(q, keys, values, slots, scale, precision, out=out)
+    _launch(q, of, slots, scale, precision, out=out)
     return out
 
 
 def mass(
-    q: torch.Tensor, keys: torch.Tensor, slots: torch.Tensor, *, scale: float
+    q: torch.Tensor, of: Pages, slots: torch.Tensor, *, scale: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """``(max, sum)`` float32 [kv_heads, m, group]: the same attention without its values."""
-    heads = keys.shape[1]
+    heads = of.keys.shape[1]
     shape = (heads, q.shape[0], q.shape[1] // heads)
     largest, total = q.new_empty(shape), q.new_empty(shape)
-    _launch(q, keys, keys, slots, scale, "ieee", largest=largest, total=total)
+    _launch(q, of, slots, scale, "ieee", largest=largest, total=total)
     return largest, total
 
 
 def _launch(
     q: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
+    of: Pages,
     slots: torch.Tensor,
     scale: float,
     precision: str,
@@ -198,7 +205,7 @@ def _launch(
     largest: torch.Tensor | None = None,
     total: torch.Tensor | None = None,
 ) -> None:
-    _, heads, head_dim, page_size = keys.shape
+    _, heads, head_dim, _ = of.keys.shape
     group = q.shape[1] // heads
     rows, tokens = q.shape[0] * group, slots.shape[1]
     split_tokens = MIN_SPLIT * max(1, ceil_div(tokens, MIN_SPLIT * MAX_SPLITS))
@@ -210,11 +217,10 @@ def _launch(
     part_max, part_sum = q.new_empty((2, splits, heads, rows)).unbind()
     with_values = out is not None
     part_out = q.new_empty((splits, heads, rows, head_dim)) if with_values else part_max
-    constants: dict[str, Any] = {"HEADS": heads, "GROUP": group, "HEAD_DIM": head_dim, "VALUES": with_values}
+    constants: dict[str, Any] = {"HEADS": heads, "GROUP": group, "VALUES": with_values}
     attend_split[(ceil_div(rows, block_r), heads, splits)](
         q,
-        keys,
-        values,
+        *of,
         slots,
         part_max,
         part_sum,
@@ -223,12 +229,10 @@ def _launch(
         tokens,
         tokens if slots.shape[0] > 1 else 0,
         split_tokens,
-        keys.stride(0),
-        values.stride(0),
+        *of.strides(),
         scale,
         **constants,
-        PAGE_SIZE=page_size,
-        V_STRIDE=values.shape[3],
+        **of.constants(),
         PRECISION=precision,
         BLOCK_R=block_r,
         BLOCK_T=BLOCK_T,
@@ -244,17 +248,17 @@ def _launch(
         rows,
         splits,
         **constants,
+        HEAD_DIM=head_dim,
         BLOCK_D=block_d,
     )
 
 
 def builds(shape: Shape) -> list[Build]:
-    """Decode (16 rows a block), frame (64 rows) and mass."""
+    """Decode (16 rows a block), frame (64 rows) and mass, of float16 and int8 pages."""
     heads = {"HEADS": shape.num_kv_heads, "GROUP": shape.group}
     block_d = power_of_two(shape.head_dim)
     parts = dict.fromkeys(("part_max", "part_sum", "part_out"), "*fp32")
     split_types = {
-        **pages.TYPES,
         **parts,
         "q": "*fp32",
         "slots": "*i32",
@@ -268,18 +272,21 @@ def builds(shape: Shape) -> list[Build]:
         "splits": "i32",
     }
     made = []
+    kinds: tuple[tuple[str, KvType], ...] = (("", "f16"), ("_int8", "int8"))
     for name, with_values, block_r in (("decode", True, 16), ("frame", True, 64), ("mass", False, 64)):
-        constants = {
-            **heads,
-            **pages.constants(shape),
-            "VALUES": with_values,
-            "PRECISION": "ieee",
-            "BLOCK_R": block_r,
-            "BLOCK_T": BLOCK_T,
-            "BLOCK_D": block_d,
-        }
-        grid = ("ceil(rows / BLOCK_R)", "HEADS", "ceil(tokens / split_tokens)")
-        made.append(Build(f"paged_attention_{name}", attend_split, split_types, constants, grid))
+        for suffix, dtype in kinds:
+            constants = {
+                **heads,
+                **pages.constants(shape, dtype),
+                "VALUES": with_values,
+                "PRECISION": "ieee",
+                "BLOCK_R": block_r,
+                "BLOCK_T": BLOCK_T,
+                "BLOCK_D": block_d,
+            }
+            types = {**split_types, **pages.types(dtype)}
+            grid = ("ceil(rows / BLOCK_R)", "HEADS", "ceil(tokens / split_tokens)")
+            made.append(Build(f"paged_attention_{name}{suffix}", attend_split, types, constants, grid))
     for name, with_values in (("join", True), ("mass_join", False)):
         constants = {**heads, "HEAD_DIM": shape.head_dim, "VALUES": with_values, "BLOCK_D": block_d}
         made.append(

@@ -49,6 +49,17 @@ __device__ inline void put(__half* at, float x) {
   *at = __float2half_rn(x);
 }
 
+// Where the scales of a slot lie.
+__device__ inline __half* key_scale(const EvCudaPages& p, int head, int slot, int dim) {
+  const int64_t line = int64_t{head} * p.key_scale_lines + dim / EV_CUDA_SCALE_DIMS;
+  return static_cast<__half*>(p.key_scales) + slot / p.page_size * p.ks_page_stride + line * p.page_size +
+         slot % p.page_size;
+}
+__device__ inline __half* value_scale(const EvCudaPages& p, int head, int slot) {
+  return static_cast<__half*>(p.value_scales) + slot / p.page_size * p.vs_page_stride +
+         int64_t{head} * p.page_size + slot % p.page_size;
+}
+
 struct Sum {
   template <class T>
   __device__ T operator()(T a, T b) const {

@@ -23,19 +23,27 @@ int ev_cuda_copy_in(void* device, const void* host, int64_t bytes);
 int ev_cuda_copy_out(void* host, const void* device, int64_t bytes); /* waits for the work queued before */
 
 enum { EV_CUDA_MAX_HEAD_DIM = 128 }; /* beyond: cudaErrorInvalidValue */
+enum { EV_CUDA_SCALE_DIMS = 32 };    /* of a key in int8, that share a scale */
+enum { EV_CUDA_F16 = 0, EV_CUDA_F32 = 1, EV_CUDA_I8 = 2 };
 
-/* Pages of one layer: keys [page][kv_head][head_dim][page_size], values [page][kv_head][page_size][v_stride];
- * pages lie k_page_stride and v_page_stride elements apart. Elements are f16, or f32 where `f32` is set. */
+/* Pages of one layer: keys [page][kv_head][head_dim][page_size], values [page][kv_head][page_size][v_stride],
+ * of int8 also f16 key_scales [page][kv_head][key_scale_lines][page_size], a line for each EV_CUDA_SCALE_DIMS
+ * dims, and value_scales [page][kv_head][page_size]. Strides are elements from page to page. */
 typedef struct EvCudaPages {
   void* keys;
   void* values;
+  void* key_scales;   /* read and written for EV_CUDA_I8 only */
+  void* value_scales; /* likewise */
   int64_t k_page_stride;
   int64_t v_page_stride;
+  int64_t ks_page_stride;
+  int64_t vs_page_stride;
   int32_t page_size;
   int32_t num_kv_heads;
   int32_t head_dim;
   int32_t v_stride;
-  int32_t f32;
+  int32_t key_scale_lines;
+  int32_t type; /* EV_CUDA_F16 ... */
 } EvCudaPages;
 
 /* m positions with group query heads per KV head. */

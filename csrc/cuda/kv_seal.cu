@@ -25,6 +25,12 @@ __global__ void copy_token(EvCudaPages p, const int32_t* from, const int32_t* to
     const int64_t line = int64_t{d} * p.page_size;
     keys[to_page * p.k_page_stride + line + to_slot] = keys[from_page * p.k_page_stride + line + from_slot];
   }
+  if (p.type != EV_CUDA_I8) return;
+  for (int line = static_cast<int>(threadIdx.x); line < p.key_scale_lines; line += kThreads) {
+    const int d = line * EV_CUDA_SCALE_DIMS;
+    *key_scale(p, head, target, d) = *key_scale(p, head, source, d);
+  }
+  if (threadIdx.x == 0) *value_scale(p, head, target) = *value_scale(p, head, source);
 }
 
 __global__ void summarise(const float* keys, const int32_t* begin, int stride, int num_kv_heads, int head_dim,
@@ -73,7 +79,9 @@ int ev_cuda_kv_seal(const EvCudaPages* pages, const int32_t* from, const int32_t
                     void* stream) {
   using namespace ev::cuda;
   const dim3 grid(static_cast<unsigned>(tokens), static_cast<unsigned>(pages->num_kv_heads));
-  const auto kernel = pages->f32 ? copy_token<uint32_t> : copy_token<uint16_t>;
+  const auto kernel = pages->type == EV_CUDA_I8    ? copy_token<uint8_t>
+                      : pages->type == EV_CUDA_F32 ? copy_token<uint32_t>
+                                                   : copy_token<uint16_t>;
   return launch(kernel, grid, kThreads, stream, *pages, from, to);
 }
 

@@ -46,11 +46,29 @@ struct Row {
   float out[kLaneDims] = {};
 };
 
+// What a number is staged as: int8 codes are multiplied by their scales on the way.
+template <class T>
+struct Staged {
+  using Type = T;
+};
+template <>
+struct Staged<int8_t> {
+  using Type = float;
+};
+
 template <class T>
 struct Tile {
-  T keys[kMaxDim][kTile];
-  T values[kTile][kMaxDim];
+  typename Staged<T>::Type keys[kMaxDim][kTile];
+  typename Staged<T>::Type values[kTile][kMaxDim];
 };
+
+template <class T>
+__device__ T staged(T x, const __half*) {
+  return x;
+}
+__device__ float staged(int8_t code, const __half* scale) {
+  return static_cast<float>(code) * __half2float(*scale);
+}
 
 template <class T>
 __device__ void stage(Tile<T>& tile, const EvCudaPages& p, const int32_t* slots, int count, int head,
@@ -59,14 +77,14 @@ __device__ void stage(Tile<T>& tile, const EvCudaPages& p, const int32_t* slots,
     const int slot = slots[i % count], d = i / count;
     const int64_t at = int64_t{slot / p.page_size} * p.k_page_stride +
                        (int64_t{head} * p.head_dim + d) * p.page_size + slot % p.page_size;
-    tile.keys[d][i % count] = static_cast<const T*>(p.keys)[at];
+    tile.keys[d][i % count] = staged(static_cast<const T*>(p.keys)[at], key_scale(p, head, slot, d));
   }
   if (!with_values) return;
   for (int i = static_cast<int>(threadIdx.x); i < count * p.head_dim; i += kWarps * kWarp) {
     const int slot = slots[i / p.head_dim], d = i % p.head_dim;
     const int64_t at = int64_t{slot / p.page_size} * p.v_page_stride +
                        (int64_t{head} * p.page_size + slot % p.page_size) * p.v_stride + d;
-    tile.values[i / p.head_dim][d] = static_cast<const T*>(p.values)[at];
+    tile.values[i / p.head_dim][d] = staged(static_cast<const T*>(p.values)[at], value_scale(p, head, slot));
   }
 }
 
@@ -189,7 +207,9 @@ int ev_cuda_paged_attention(const EvCudaPages* pages, const EvCudaAttention* a, 
   const int splits = ceil_div(a->tokens, per_split);
   const auto heads = static_cast<unsigned>(pages->num_kv_heads);
   const dim3 grid(static_cast<unsigned>(ceil_div(rows, kRows)), heads, static_cast<unsigned>(splits));
-  const auto kernel = pages->f32 ? attend_split<float> : attend_split<__half>;
+  const auto kernel = pages->type == EV_CUDA_I8    ? attend_split<int8_t>
+                      : pages->type == EV_CUDA_F32 ? attend_split<float>
+                                                   : attend_split<__half>;
   if (const int failed = launch(kernel, grid, kWarps * kWarp, stream, *pages, *a, parts, per_split))
     return failed;
   return launch(join_splits, dim3(static_cast<unsigned>(rows), heads), kMaxDim, stream, *a, parts, splits,

@@ -30,6 +30,7 @@ void Decoder::fill_defaults() {
   if (options_.page_size == 0 || options_.page_size % 16 != 0 || options_.page_size > 4096)
     bad("page_size must be a multiple of 16, at most 4096");
   if (options_.chunk == 0 || options_.chunk > 4096) bad("chunk must be in 1..4096");
+  if (options_.exact && options_.kv_type == ops::KvType::kI8) bad("exact keeps keys and values in f32");
   if (options_.window == 0) options_.window = config_.context_length;
   if (options_.window > config_.context_length)
     bad("window is larger than the model's trained context of " + std::to_string(config_.context_length) +
@@ -51,7 +52,7 @@ kv::PageLayout Decoder::page_layout() const {
   layout.shape.page_size = static_cast<int>(options_.page_size);
   layout.shape.num_kv_heads = static_cast<int>(config_.n_kv_heads);
   layout.shape.head_dim = static_cast<int>(config_.head_dim);
-  layout.shape.dtype = options_.exact ? DType::kF32 : DType::kF16;
+  layout.shape.type = options_.exact ? ops::KvType::kF32 : options_.kv_type;
   layout.n_layers = config_.n_layers;
   return layout;
 }

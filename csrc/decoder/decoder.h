@@ -27,6 +27,7 @@ struct DecoderOptions {
   uint64_t kv_tokens = 0;   // cap on the tokens that all sequences keep together; 0: two windows
   uint32_t chunk = 256;     // rows of a prefill step
   bool exact = false;       // f32 weights, activations and KV, for comparisons: slow and large
+  ops::KvType kv_type = ops::KvType::kF16;  // otherwise
 };
 
 class Decoder {

@@ -39,12 +39,13 @@ void repair_cell(uint8_t* cell, size_t size, const io::SessionHeader& session) {
 // A model no larger than a fuzzer can afford.
 bool small(const io::SessionHeader& h) {
   return h.layers <= 2 && h.kv_heads <= 2 && h.head_dim <= 16 && h.page_size == 16 && h.cell_pages <= 2 &&
-         h.sinks <= 32 && h.element_bytes == 2;
+         h.sinks <= 32 && h.element_bytes <= 2;
 }
 
 void resume(const std::string& path, const io::SessionHeader& session) {
   kv::PageLayout layout;
-  layout.shape = {16, static_cast<int>(session.kv_heads), static_cast<int>(session.head_dim), DType::kF16};
+  layout.shape = {16, static_cast<int>(session.kv_heads), static_cast<int>(session.head_dim),
+                  session.element_bytes == 1 ? ops::KvType::kI8 : ops::KvType::kF16};
   layout.n_layers = session.layers;
   const kv::KeyRotation rotation{ops::rope_inv_freq(static_cast<int>(session.head_dim), 100.0, nullptr),
                                  ops::RopeLayout::kInterleaved};

@@ -15,6 +15,7 @@ constexpr char kSessionMagic[] = "EVIDKVS\n", kCellMagic[] = "EVIDCEL\n";  // 8 
 constexpr size_t kMagicBytes = 8;
 constexpr uint32_t kVersion = 1;
 constexpr uint32_t kLanes = 16;
+constexpr uint64_t kScaleDims = 32, kScaleBytes = 2;  // of keys in int8; a value has one scale
 
 // Beyond these no model goes; they keep all sizes far from overflow.
 constexpr uint32_t kMostLayers = 4096, kMostHeads = 4096, kMostDim = 4096, kMostTokens = 65536;
@@ -66,13 +67,18 @@ bool SessionHeader::operator==(const SessionHeader& o) const {
   return all(*this) == all(o);
 }
 
+const char* SessionHeader::type_name() const {
+  return element_bytes == 1 ? "int8" : element_bytes == 2 ? "f16" : "f32";
+}
+
 uint32_t SessionHeader::cluster_stride() const {
   return (std::min(clusters, cell_tokens()) + kLanes - 1) / kLanes * kLanes;
 }
 
 uint64_t SessionHeader::layer_bytes() const {
   const uint64_t v_stride = (head_dim + kLanes - 1) / kLanes * kLanes;
-  return uint64_t{kv_heads} * page_size * (head_dim + v_stride) * element_bytes;
+  const uint64_t scales = element_bytes == 1 ? (head_dim + kScaleDims - 1) / kScaleDims + 1 : 0;
+  return uint64_t{kv_heads} * page_size * ((head_dim + v_stride) * element_bytes + scales * kScaleBytes);
 }
 
 uint64_t SessionHeader::unit_bytes() const {
@@ -113,7 +119,8 @@ SessionHeader parse_session_header(std::string_view bytes) {
   require_sound(sum_matches(bytes, in), "its header is damaged");
   const auto within = [](uint32_t value, uint32_t most) { return value >= 1 && value <= most; };
   require_sound(within(h.layers, kMostLayers) && within(h.kv_heads, kMostHeads) &&
-                    within(h.head_dim, kMostDim) && (h.element_bytes == 2 || h.element_bytes == 4) &&
+                    within(h.head_dim, kMostDim) &&
+                    (h.element_bytes == 1 || h.element_bytes == 2 || h.element_bytes == 4) &&
                     within(h.page_size, kMostTokens) && within(h.cell_pages, kMostTokens) &&
                     uint64_t{h.cell_pages} * h.page_size <= kMostTokens,
                 "its sizes are impossible");

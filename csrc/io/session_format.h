@@ -22,7 +22,7 @@ using SessionBlock = std::array<uint8_t, kSessionBlock>;
 struct SessionHeader {
   uint64_t model = 0;  // fingerprint of the weights
   uint32_t layers = 0, kv_heads = 0, head_dim = 0;
-  uint32_t element_bytes = 2;  // 2: f16, 4: f32
+  uint32_t element_bytes = 2;  // 1: int8 with scales, 2: f16, 4: f32
   uint32_t page_size = 0;      // tokens
   uint32_t cell_pages = 0;     // pages of a segment
   uint32_t sinks = 0;          // tokens
@@ -32,6 +32,7 @@ struct SessionHeader {
   uint64_t seed = 0;
 
   bool operator==(const SessionHeader& o) const;
+  const char* type_name() const;  // of the elements, as users know it
 
   uint32_t cell_tokens() const { return cell_pages * page_size; }
   uint32_t cluster_stride() const;  // most clusters of a segment, rounded up to 16

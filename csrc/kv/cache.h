@@ -84,7 +84,7 @@ class KvCache {
   // away is now, needed where a token lies in it.
   void add_layer_extents(uint32_t layer, uint32_t first, uint32_t count,
                          const std::vector<uint8_t*>& away_pages, std::vector<ops::Extent>& out) const;
-  ops::KvLayer layer_view() const { return {layout().shape, 0, layout().shape.k_plane_elements()}; }
+  ops::KvLayer layer_view() const { return layout().layer(0); }
 
   // Sealed segments, which follow the sinks.
   const std::vector<SegmentPtr>& segments() const { return segments_; }

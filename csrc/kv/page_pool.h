@@ -24,14 +24,11 @@ struct PageLayout {
   uint32_t n_layers = 0;
 
   uint32_t page_size() const { return static_cast<uint32_t>(shape.page_size); }
-  int64_t layer_elements() const { return shape.k_plane_elements() + shape.v_plane_elements(); }
-  size_t page_bytes() const {
-    return static_cast<size_t>(layer_elements() * shape.element_bytes()) * n_layers;
-  }
-  size_t layer_bytes() const { return page_bytes() / n_layers; }
+  size_t page_bytes() const { return layer_bytes() * n_layers; }
+  size_t layer_bytes() const { return static_cast<size_t>(shape.k_plane_bytes() + shape.v_plane_bytes()); }
   ops::KvLayer layer(uint32_t index) const {
-    const int64_t start = layer_elements() * index;
-    return {shape, start, start + shape.k_plane_elements()};
+    const auto start = static_cast<int64_t>(layer_bytes() * index);
+    return {shape, start, start + shape.k_plane_bytes()};
   }
 };
 

@@ -87,7 +87,7 @@ void ResvSelection::add_extents(uint32_t layer, uint32_t first, uint32_t count,
 const Plans& ResvSelection::plans(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) {
   LayerStats& stats = stats_[layer];
   const ops::KvShape& shape = cache_->layout().shape;
-  const int64_t token_bytes = (shape.head_dim + shape.v_stride()) * shape.element_bytes();
+  const int64_t token_bytes = shape.key_bytes() + shape.value_bytes();
   const int64_t sealed = cache_->sealed();
   const bool capped = policy_.rule.max_tokens > 0 && sealed > policy_.rule.max_tokens;
   away_.begin_layer();

@@ -15,6 +15,17 @@ std::string_view text(const void* data, size_t size) {
   return {static_cast<const char*>(data), size};
 }
 
+void check_same(const io::SessionHeader& found, const io::SessionHeader& wanted) {
+  if (found == wanted) return;
+  io::SessionHeader other = found;
+  other.element_bytes = wanted.element_bytes;
+  if (other == wanted)
+    throw Error(ErrorCode::kBadModel, std::string("session file: it keeps ") + found.type_name() +
+                                          " keys and values, this model was opened with " +
+                                          wanted.type_name());
+  throw Error(ErrorCode::kBadModel, "session file: made with another model or other KV settings");
+}
+
 }  // namespace
 
 Cell::~Cell() {
@@ -32,8 +43,7 @@ SessionFile::SessionFile(const std::string& path, const io::SessionHeader& heade
     file_.write(want.data(), want.size(), 0);
     return;
   }
-  if (!(io::parse_session_header(text(block.data(), read)) == header))
-    throw Error(ErrorCode::kBadModel, "session file: made with another model or other KV settings");
+  check_same(io::parse_session_header(text(block.data(), read)), header);
   // The last one may lack pages it does not use.
   cells_ = (file_.size() - io::kSessionBlock + header_.cell_bytes() - 1) / header_.cell_bytes();
   free_->numbers.reserve(cells_);

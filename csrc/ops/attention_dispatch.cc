@@ -41,13 +41,17 @@ struct Job {
     const int64_t first = q.rows * block / blocks;
     const KvShape& s = layer.shape;
     const int64_t column = kv_head * group * s.head_dim;
+    const int64_t slots = kv_head * s.page_size;
     const AttentionPlan& p = plan(kv_head);
-    return {s.dtype == DType::kF32,
+    return {s.type,
             s.head_dim,
             values ? s.v_stride() : 0,
             s.page_size,
-            layer.k_offset + kv_head * s.head_dim * s.page_size,
-            layer.v_offset + kv_head * s.page_size * s.v_stride(),
+            std::max(1, s.key_scales()),
+            layer.k_offset + slots * s.head_dim * s.element_bytes(),
+            layer.v_offset + slots * s.v_stride() * s.element_bytes(),
+            layer.k_scales() + slots * s.key_scales() * kScaleBytes,
+            layer.v_scales() + slots * s.value_scales() * kScaleBytes,
             p.pieces(),
             p.tile_begin(),
             p.num_tokens(),
@@ -80,9 +84,10 @@ int64_t result_floats(const AttentionArgs& a) {
 }
 
 size_t scratch_bytes(const AttentionArgs& a) {
-  const int64_t floats = rows_of(a) * (a.head_dim + kTileTokens);
+  const int64_t floats = rows_of(a) * (a.head_dim + kTileTokens * a.key_blocks);
   const int64_t elements = int64_t{kGatherStride} * a.head_dim + int64_t{kTileTokens} * a.v_stride;
-  return static_cast<size_t>(floats * 4 + elements * (a.f32 ? 4 : 2 + 4));
+  const int64_t scales = int64_t{kGatherStride} * (a.key_blocks + 1);
+  return static_cast<size_t>((floats + 2 * elements) * 4 + scales * kScaleBytes);
 }
 
 // Memory of the calling thread, kept from call to call.

@@ -10,8 +10,12 @@ namespace ev::ops {
 constexpr int64_t kPanelRows = 16;   // weight rows side by side in a vector's lanes
 constexpr int64_t kBlockWidth = 32;  // weights and activations that share a scale
 constexpr int kTileTokens = 64;
+constexpr int kScaleDims = 32;  // of a key in int8, that share a scale
 constexpr int kGatherStride =
     kTileTokens + 16;  // of a tile's keys when copied together in steps of 16 tokens
+
+// What keys and values are kept as (ops/kv_pages.h).
+enum class KvType : int32_t { kF16, kF32, kI8 };
 
 enum class WeightKind : int32_t {
   kF32,
@@ -78,10 +82,12 @@ struct SwigluArgs {
 
 // `count` tokens into slots [first, ...) of one layer's planes of one page.
 struct KvAppendArgs {
+  KvType type;
   void* k_plane;
   void* v_plane;
-  bool f32;
-  int num_kv_heads, head_dim, page_size, v_stride;
+  void* k_scales;  // of kI8: f16 [num_kv_heads, key_scales, page_size]
+  void* v_scales;  // f16 [num_kv_heads, page_size]
+  int num_kv_heads, head_dim, page_size, v_stride, key_scales;
   const float* k;  // rows [count, num_kv_heads * head_dim]
   const float* v;
   int64_t k_stride, v_row_stride;
@@ -94,9 +100,10 @@ struct TilePiece {
 
 // The rows of a unit are (position, query head of the group) pairs, position-major.
 struct AttentionArgs {
-  bool f32;
+  KvType type;
   int head_dim, v_stride, page_size;
-  int64_t k_offset, v_offset;  // of this KV head, in elements from the page's start
+  int key_blocks;                                  // runs of dims that share a scale; 1 without scales
+  int64_t k_offset, v_offset, k_scales, v_scales;  // of this KV head, in bytes from the page's start
   const TilePiece* pieces;
   const int32_t* tile_begin;
   int64_t num_tokens, num_rows;  // of the whole plan

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "ops/kernels.h"
 #include "ops/registry.h"
 
 namespace ev::ops {
@@ -25,13 +24,16 @@ KvAppendArgs append_args(const KvLayer& layer, const Extent& e, const float* k, 
                          const float* v, int64_t v_row_stride) {
   const KvShape& s = layer.shape;
   auto* page = static_cast<uint8_t*>(e.page);
-  return {page + layer.k_offset * s.element_bytes(),
-          page + layer.v_offset * s.element_bytes(),
-          s.dtype == DType::kF32,
+  return {s.type,
+          page + layer.k_offset,
+          page + layer.v_offset,
+          page + layer.k_scales(),
+          page + layer.v_scales(),
           s.num_kv_heads,
           s.head_dim,
           s.page_size,
           s.v_stride(),
+          s.key_scales(),
           k,
           v,
           k_stride,
@@ -40,13 +42,18 @@ KvAppendArgs append_args(const KvLayer& layer, const Extent& e, const float* k, 
 
 }  // namespace
 
+KvType kv_type(const std::string& name) {
+  if (name == "f16") return KvType::kF16;
+  if (name == "f32") return KvType::kF32;
+  if (name == "int8") return KvType::kI8;
+  throw Error(ErrorCode::kInvalidArgument, "keys and values are kept as f16, f32 or int8, not " + name);
+}
+
 void KvShape::validate() const {
   if (page_size <= 0 || page_size % 16 != 0)
     throw Error(ErrorCode::kInvalidArgument, "a KV page holds a positive multiple of 16 tokens");
   if (num_kv_heads <= 0 || head_dim <= 0)
     throw Error(ErrorCode::kInvalidArgument, "KV pages need at least one head and one dimension");
-  if (dtype != DType::kF16 && dtype != DType::kF32)
-    throw Error(ErrorCode::kInvalidArgument, "KV pages hold F16 or F32");
 }
 
 void kv_append(const KvLayer& layer, MatrixRef<const float> k, MatrixRef<const float> v,

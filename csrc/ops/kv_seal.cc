@@ -28,33 +28,34 @@ std::vector<Slot> slots_of(const std::vector<Extent>& extents, const KvShape& sh
   return slots;
 }
 
-template <class T>
-void copy_keys(const KvLayer& layer, const std::vector<Slot>& from, const std::vector<int32_t>& order,
-               const std::vector<Slot>& to) {
-  const KvShape& s = layer.shape;
-  const int64_t lines = int64_t{s.num_kv_heads} * s.head_dim;
-  for (size_t j = 0; j < order.size(); ++j) {
-    const Slot source = from[static_cast<size_t>(order[j])];
-    const T* key = reinterpret_cast<const T*>(source.page) + layer.k_offset + source.index;
-    T* copy = reinterpret_cast<T*>(to[j].page) + layer.k_offset + to[j].index;
-    for (int64_t line = 0; line < lines; ++line) copy[line * s.page_size] = key[line * s.page_size];
-  }
-}
+// Tokens on their way from slots to slots.
+struct Move {
+  const std::vector<Slot>& from;
+  const std::vector<int32_t>& order;
+  const std::vector<Slot>& to;
+  int64_t page_size;
 
-void copy_values(const KvLayer& layer, const std::vector<Slot>& from, const std::vector<int32_t>& order,
-                 const std::vector<Slot>& to) {
-  const KvShape& s = layer.shape;
-  const int64_t row = s.v_stride() * s.element_bytes();
-  const int64_t start = layer.v_offset * s.element_bytes();
-  for (int64_t h = 0; h < s.num_kv_heads; ++h) {
-    const int64_t head = start + h * s.page_size * row;
+  // One T of each token in each of `lines` lines of page_size, from the page's byte `offset` on.
+  template <class T>
+  void columns(int64_t offset, int64_t lines) const {
     for (size_t j = 0; j < order.size(); ++j) {
       const Slot source = from[static_cast<size_t>(order[j])];
-      std::memcpy(to[j].page + head + to[j].index * row, source.page + head + source.index * row,
-                  static_cast<size_t>(row));
+      const T* column = reinterpret_cast<const T*>(source.page + offset) + source.index;
+      T* copy = reinterpret_cast<T*>(to[j].page + offset) + to[j].index;
+      for (int64_t line = 0; line < lines; ++line) copy[line * page_size] = column[line * page_size];
     }
   }
-}
+
+  // `bytes` of each token in each of `heads` runs of page_size.
+  void rows(int64_t offset, int64_t heads, int64_t bytes) const {
+    for (int64_t h = 0; h < heads; ++h, offset += page_size * bytes)
+      for (size_t j = 0; j < order.size(); ++j) {
+        const Slot source = from[static_cast<size_t>(order[j])];
+        std::memcpy(to[j].page + offset + to[j].index * bytes, source.page + offset + source.index * bytes,
+                    static_cast<size_t>(bytes));
+      }
+  }
+};
 
 // One cluster's mean, scale and radius of one KV head.
 class Summarizer {
@@ -110,12 +111,17 @@ void kv_seal(const KvLayer& layer, const std::vector<Extent>& from, const std::v
             "kv_seal: the order is no permutation");
     seen[static_cast<size_t>(token)] = true;
   }
-  if (layer.shape.dtype == DType::kF32) {
-    copy_keys<uint32_t>(layer, source, order, target);
-  } else {
-    copy_keys<uint16_t>(layer, source, order, target);
+  const KvShape& s = layer.shape;
+  const int64_t heads = s.num_kv_heads, key_lines = heads * s.head_dim;
+  const Move move{source, order, target, s.page_size};
+  switch (s.type) {
+    case KvType::kF16: move.columns<uint16_t>(layer.k_offset, key_lines); break;
+    case KvType::kF32: move.columns<uint32_t>(layer.k_offset, key_lines); break;
+    case KvType::kI8: move.columns<uint8_t>(layer.k_offset, key_lines); break;
   }
-  copy_values(layer, source, order, target);
+  move.columns<uint16_t>(layer.k_scales(), heads * s.key_scales());
+  move.rows(layer.v_offset, heads, s.v_stride() * s.element_bytes());
+  move.columns<uint16_t>(layer.v_scales(), heads * s.value_scales());
 }
 
 void seal_order(const std::vector<int32_t>& ids, int32_t clusters, std::vector<int32_t>& order,

@@ -15,6 +15,8 @@ struct Upcoming {
   const char* at = nullptr;  // null: nothing
   int lines = 0;             // of 64 bytes, per step of the computation
 
+  Upcoming from(int64_t step) const { return {at == nullptr ? at : at + step * lines * 64, lines}; }
+
   void ask(int64_t step) const {
     if (at == nullptr) return;
     for (int i = 0; i < lines; ++i) __builtin_prefetch(at + (step * lines + i) * 64, 0, 3);
@@ -87,42 +89,62 @@ int visible_in_tile(const AttentionArgs& a, int64_t row, int64_t start) {
   return static_cast<int>(n < 0 ? 0 : n > kTileTokens ? kTileTokens : n);
 }
 
+// Of int8 codes; null without.
+struct TileScales {
+  const F16* keys = nullptr;  // [key_blocks, key_stride], 64 tokens wide
+  int64_t key_stride = 0;
+  const F16* values = nullptr;  // [64]
+};
+
 template <class T>
 struct KvTile {
   const T* keys;  // [head_dim, key_stride], 64 tokens wide
   int64_t key_stride;
   const T* values;  // [64, v_stride]
+  TileScales scales;
 };
 
 template <class T>
+constexpr bool kScaled = sizeof(T) == 1;
+
+template <class T>
 struct Scratch {
-  float* queries;  // [rows, head_dim], scaled
-  float* scores;   // [rows, 64], later the weights
-  T* keys;         // [head_dim, kGatherStride]
-  T* values;       // [64, v_stride]
-  float* wide;     // keys and values again
+  float* queries;     // [rows, head_dim], scaled
+  float* scores;      // [key_blocks, rows, 64], later the weights
+  T* keys;            // [head_dim, kGatherStride]
+  T* values;          // [64, v_stride]
+  F16* key_scales;    // [key_blocks, kGatherStride]
+  F16* value_scales;  // [kGatherStride]
+  float* wide;        // keys and values again
   Scratch(void* memory, const AttentionArgs& a)
       : queries(static_cast<float*>(memory)),
         scores(queries + row_count(a) * a.head_dim),
-        keys(reinterpret_cast<T*>(scores + row_count(a) * kTileTokens)),
+        keys(reinterpret_cast<T*>(scores + a.key_blocks * row_count(a) * kTileTokens)),
         values(keys + int64_t{a.head_dim} * kGatherStride),
-        wide(reinterpret_cast<float*>(values + int64_t{kTileTokens} * a.v_stride)) {}
+        key_scales(reinterpret_cast<F16*>(values + int64_t{kTileTokens} * a.v_stride)),
+        value_scales(key_scales + int64_t{a.key_blocks} * kGatherStride),
+        wide(reinterpret_cast<float*>(value_scales + kGatherStride)) {}
 };
+
+template <class T>
+const T* in_page(const TilePiece& piece, int64_t offset) {
+  return reinterpret_cast<const T*>(static_cast<const char*>(piece.page) + offset);
+}
 
 // Pieces are short and many, so they are copied in whole vectors where the page allows; what that writes past
 // a piece the next one overwrites.
 template <class T>
-void gather_keys(const AttentionArgs& a, const T* keys, int first, int count, T* to) {
-  const int vectors = (count + 15) / 16;
-  if (first + 16 * vectors > a.page_size) {
-    for (int d = 0; d < a.head_dim; ++d)
-      std::memcpy(to + d * kGatherStride, keys + int64_t{d} * a.page_size,
-                  static_cast<size_t>(count) * sizeof(T));
+void gather_lines(const T* from, int lines, int page_size, const TilePiece& piece, T* to) {
+  const int vectors = (piece.count + 15) / 16;
+  if (piece.first + 16 * vectors > page_size) {
+    for (int i = 0; i < lines; ++i)
+      std::memcpy(to + i * kGatherStride, from + int64_t{i} * page_size,
+                  static_cast<size_t>(piece.count) * sizeof(T));
     return;
   }
-  for (int d = 0; d < a.head_dim; ++d)
+  for (int i = 0; i < lines; ++i)
     for (int v = 0; v < vectors; ++v)
-      std::memcpy(to + d * kGatherStride + 16 * v, keys + int64_t{d} * a.page_size + 16 * v, 16 * sizeof(T));
+      std::memcpy(to + i * kGatherStride + 16 * v, from + int64_t{i} * page_size + 16 * v, 16 * sizeof(T));
 }
 
 // A tile that lies in one page is read where it is (slots past its tokens hold anything and are never used);
@@ -131,21 +153,30 @@ template <class T>
 KvTile<T> locate_tile(const AttentionArgs& a, int64_t tile, const Scratch<T>& scratch) {
   const TilePiece* piece = a.pieces + a.tile_begin[tile];
   const TilePiece* end = a.pieces + a.tile_begin[tile + 1];
-  const auto keys_of = [&](const TilePiece& p) {
-    return static_cast<const T*>(p.page) + a.k_offset + p.first;
-  };
+  const auto keys_of = [&](const TilePiece& p) { return in_page<T>(p, a.k_offset) + p.first; };
   const auto values_of = [&](const TilePiece& p) {
-    return static_cast<const T*>(p.page) + a.v_offset + int64_t{p.first} * a.v_stride;
+    return in_page<T>(p, a.v_offset) + int64_t{p.first} * a.v_stride;
   };
-  if (end - piece == 1 && piece->first + kTileTokens <= a.page_size)
-    return {keys_of(*piece), a.page_size, values_of(*piece)};
+  const auto key_scales_of = [&](const TilePiece& p) { return in_page<F16>(p, a.k_scales) + p.first; };
+  const auto value_scales_of = [&](const TilePiece& p) { return in_page<F16>(p, a.v_scales) + p.first; };
+  if (end - piece == 1 && piece->first + kTileTokens <= a.page_size) {
+    KvTile<T> here{keys_of(*piece), a.page_size, values_of(*piece), {}};
+    if constexpr (kScaled<T>) here.scales = {key_scales_of(*piece), a.page_size, value_scales_of(*piece)};
+    return here;
+  }
   for (; piece != end; ++piece) {
     const auto count = static_cast<size_t>(piece->count);
-    gather_keys(a, keys_of(*piece), piece->first, piece->count, scratch.keys + piece->at);
+    gather_lines(keys_of(*piece), a.head_dim, a.page_size, *piece, scratch.keys + piece->at);
     std::memcpy(scratch.values + int64_t{piece->at} * a.v_stride, values_of(*piece),
                 count * static_cast<size_t>(a.v_stride) * sizeof(T));
+    if constexpr (kScaled<T>) {
+      gather_lines(key_scales_of(*piece), a.key_blocks, a.page_size, *piece, scratch.key_scales + piece->at);
+      std::memcpy(scratch.value_scales + piece->at, value_scales_of(*piece), count * sizeof(F16));
+    }
   }
-  return {scratch.keys, kGatherStride, scratch.values};
+  KvTile<T> gathered{scratch.keys, kGatherStride, scratch.values, {}};
+  if constexpr (kScaled<T>) gathered.scales = {scratch.key_scales, kGatherStride, scratch.value_scales};
+  return gathered;
 }
 
 // The tile in f32, for more rows than one pass of multiply_rows takes: converted once instead of by each
@@ -158,17 +189,22 @@ KvTile<float> widen_tile(const AttentionArgs& a, const KvTile<T>& tile, const Sc
       store(keys + d * kTileTokens + t, load(tile.keys + d * tile.key_stride + t));
   float* values = keys + int64_t{a.head_dim} * kTileTokens;
   for (int i = 0; i < kTileTokens * a.v_stride; i += 16) store(values + i, load(tile.values + i));
-  return {keys, kTileTokens, values};
+  return {keys, kTileTokens, values, tile.scales};
 }
 
-// The next tile's keys, when they lie in one stretch; asked for while `steps` rows of values are added.
+// The next tile's keys, when they lie in one stretch; asked for while `steps` rows of values are added. Their
+// scales are few, and asked for at once.
 template <class T>
 Upcoming upcoming_keys(const AttentionArgs& a, int64_t tile, int64_t tiles, int steps) {
   if (tile >= tiles || a.page_size != kTileTokens) return {};
   const TilePiece& piece = a.pieces[a.tile_begin[tile]];
-  const T* keys = static_cast<const T*>(piece.page) + a.k_offset;
+  if constexpr (kScaled<T>) {
+    constexpr int kLines = kTileTokens * sizeof(F16) / 64;
+    Upcoming{in_page<char>(piece, a.k_scales), kLines * a.key_blocks}.ask(0);
+    Upcoming{in_page<char>(piece, a.v_scales), kLines}.ask(0);
+  }
   const auto bytes = static_cast<int>(a.head_dim * kTileTokens * sizeof(T));
-  return {reinterpret_cast<const char*>(keys), bytes / 64 / steps};
+  return {in_page<char>(piece, a.k_offset), bytes / 64 / steps};
 }
 
 template <class T>
@@ -232,17 +268,43 @@ void add_values(const AttentionArgs& a, const float* weights, const KvTile<T>& t
   }
 }
 
+// Sums over blocks of dims, each times its scale, in place of the first block's.
+void scale_scores(const AttentionArgs& a, const TileScales& scales, float* scores, int64_t first_row) {
+  const int64_t rows = row_count(a);
+  for (int b = 0; b < a.key_blocks; ++b)
+    for (int t = 0; t < kTileTokens; t += 16) {
+      const F32 scale = load(scales.keys + b * scales.key_stride + t);
+      for (int64_t r = first_row; r < rows; ++r) {
+        float* sum = scores + r * kTileTokens + t;
+        const F32 part = load(sum + b * rows * kTileTokens) * scale;
+        store(sum, b == 0 ? part : load(sum) + part);
+      }
+    }
+}
+
+// A value's scale goes into its weight, which every one of its dims is multiplied by.
+void scale_weights(const TileScales& scales, float* weights) {
+  for (int t = 0; t < kTileTokens; t += 16) store(weights + t, load(weights + t) * load(scales.values + t));
+}
+
 template <class T>
 void attend_keys(const AttentionArgs& a, const KvTile<T>& kv, int64_t start, float* scores,
                  const float* queries, int64_t first_row, RowStates s, Upcoming values, Upcoming next_keys) {
   const int64_t rows = row_count(a);
+  const int block_dims = a.key_blocks == 1 ? a.head_dim : kScaleDims;
   for (int64_t r = first_row; r < rows; r += kTileRows)
-    multiply_rows<kTileRows>(static_cast<int>(rows - r < kTileRows ? rows - r : kTileRows),
-                             queries + r * a.head_dim, a.head_dim, kv.keys, kv.key_stride, a.head_dim,
-                             scores + r * kTileTokens, kTileTokens, kTileVectors, false,
-                             r == first_row ? values : Upcoming{});
-  for (int64_t r = first_row; r < rows; ++r)
+    for (int b = 0, d = 0; b < a.key_blocks; ++b, d += block_dims)
+      multiply_rows<kTileRows>(static_cast<int>(rows - r < kTileRows ? rows - r : kTileRows),
+                               queries + r * a.head_dim + d, a.head_dim, kv.keys + d * kv.key_stride,
+                               kv.key_stride, a.head_dim - d < block_dims ? a.head_dim - d : block_dims,
+                               scores + (b * rows + r) * kTileTokens, kTileTokens, kTileVectors, false,
+                               r == first_row ? values.from(d) : Upcoming{});
+  const bool scaled = kv.scales.keys != nullptr;
+  if (scaled) scale_scores(a, kv.scales, scores, first_row);
+  for (int64_t r = first_row; r < rows; ++r) {
     absorb_scores(scores + r * kTileTokens, visible_in_tile(a, r, start), s, r, a.v_stride);
+    if (scaled) scale_weights(kv.scales, scores + r * kTileTokens);
+  }
   add_values(a, scores, kv, start, s, first_row, next_keys);
 }
 
@@ -282,10 +344,10 @@ void partial_of_type(const AttentionArgs& a, int64_t partial, float* partial_out
 namespace EV_ISA {
 
 void attention_partial(const AttentionArgs& a, int64_t partial, float* partial_out, void* scratch) {
-  if (a.f32) {
-    partial_of_type<float>(a, partial, partial_out, scratch);
-  } else {
-    partial_of_type<F16>(a, partial, partial_out, scratch);
+  switch (a.type) {
+    case KvType::kF16: return partial_of_type<F16>(a, partial, partial_out, scratch);
+    case KvType::kF32: return partial_of_type<float>(a, partial, partial_out, scratch);
+    case KvType::kI8: return partial_of_type<int8_t>(a, partial, partial_out, scratch);
   }
 }
 

@@ -12,7 +12,9 @@
 // list; every 4 tiles it is closed into a partial result, and partials are joined in order. So a row's result
 // depends only on its query and its list of tokens: not on m, the page size, the placement of tokens in pages
 // or the number of threads. Tokens a row does not see never touch it, whatever they hold; a NaN it does see
-// gives NaN. Scores of -inf have no weight; a row with no weight at all gives NaN.
+// gives NaN. Scores of -inf have no weight; a row with no weight at all gives NaN. Of int8 keys and
+// values the codes are multiplied and summed, a key's scales then multiply its score, a value's scale its
+// weight.
 #pragma once
 
 #include <cstdint>

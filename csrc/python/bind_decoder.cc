@@ -89,15 +89,16 @@ std::unique_ptr<SequenceHandle> new_sequence(const std::shared_ptr<Decoder>& sel
 void bind_decoder(py::module_& m) {
   py::class_<Decoder, std::shared_ptr<Decoder>>(m, "Decoder")
       .def(py::init([](const std::string& path, int threads, uint32_t page_size, uint32_t window,
-                       uint32_t sinks, uint64_t kv_tokens, uint32_t chunk, bool exact) {
+                       uint32_t sinks, uint64_t kv_tokens, uint32_t chunk, bool exact,
+                       const std::string& kv_type) {
              const decoder::DecoderOptions options{threads,   page_size, window, sinks,
-                                                   kv_tokens, chunk,     exact};
+                                                   kv_tokens, chunk,     exact,  ops::kv_type(kv_type)};
              const py::gil_scoped_release no_gil;
              return std::make_shared<Decoder>(io::GgufFile::open(path), options);
            }),
            py::arg("path"), py::kw_only(), py::arg("threads") = 0, py::arg("page_size") = 64,
            py::arg("window") = 0, py::arg("sinks") = 64, py::arg("kv_tokens") = 0, py::arg("chunk") = 256,
-           py::arg("exact") = false)
+           py::arg("exact") = false, py::arg("kv_type") = "f16")
       .def_property_readonly("config", &config_dict)
       .def_property_readonly("threads", [](const Decoder& d) { return d.options().threads; })
       .def_property_readonly("weight_bytes", &Decoder::weight_bytes)

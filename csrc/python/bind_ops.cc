@@ -181,16 +181,16 @@ class KvCache {
  public:
   using ExtentList = std::vector<std::tuple<int, int, int>>;
 
-  KvCache(int num_pages, int page_size, int num_kv_heads, int head_dim, bool f32, int threads)
+  KvCache(int num_pages, int page_size, int num_kv_heads, int head_dim, const std::string& dtype, int threads)
       : pool_(threads) {
     ops::KvShape s;
     s.page_size = page_size;
     s.num_kv_heads = num_kv_heads;
     s.head_dim = head_dim;
-    s.dtype = f32 ? DType::kF32 : DType::kF16;
+    s.type = ops::kv_type(dtype);
     s.validate();
-    layer_ = {s, 0, s.k_plane_elements()};
-    const auto bytes = static_cast<size_t>((s.k_plane_elements() + s.v_plane_elements()) * s.element_bytes());
+    layer_ = {s, 0, s.k_plane_bytes()};
+    const auto bytes = static_cast<size_t>(s.k_plane_bytes() + s.v_plane_bytes());
     for (int i = 0; i < num_pages; ++i) pages_.emplace_back(bytes);
   }
 
@@ -268,8 +268,8 @@ void bind_classes(py::module_& m) {
       .def("__call__", &Linear::run, py::arg("x"), py::arg("bias") = py::none())
       .def_property_readonly("bytes", &Linear::bytes);
   py::class_<KvCache>(m, "KvCache")
-      .def(py::init<int, int, int, int, bool, int>(), py::kw_only(), py::arg("num_pages"),
-           py::arg("page_size"), py::arg("num_kv_heads"), py::arg("head_dim"), py::arg("f32") = false,
+      .def(py::init<int, int, int, int, const std::string&, int>(), py::kw_only(), py::arg("num_pages"),
+           py::arg("page_size"), py::arg("num_kv_heads"), py::arg("head_dim"), py::arg("dtype") = "f16",
            py::arg("threads") = 1)
       .def("append", &KvCache::append, py::arg("k"), py::arg("v"), py::arg("slots"))
       .def("seal", &KvCache::seal, py::arg("source"), py::arg("order"), py::arg("target"))

@@ -80,7 +80,7 @@ class _Filled:
             "page_size": s.page_size,
             "num_kv_heads": s.num_kv_heads,
             "head_dim": s.head_dim,
-            "f32": False,
+            "dtype": "f16",
         }
         held = [min(s.page_size, s.tokens - page * s.page_size) for page in range(pages)]
         self._extents = [Extent(page, 0, count) for page, count in enumerate(held)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class KVConfig:
             newest ones are kept (attention sinks, StreamingLLM, arXiv 2309.17453).
         sinks: tokens at the start of the stream that are never dropped.
         retrieval: None = attend everything that is kept. The native decoder only.
+        dtype: what keys and values are kept as. ``int8`` with scales takes 0.53 of the bytes of ``f16``
+            (docs/DECISIONS/026). The native decoder only.
         session_file: the sequence goes on from this file, and writes each sealed segment to it; made when it
             does not exist. One sequence at a time. The native decoder only.
         ram_bytes: RAM for the cache in all: pages of tokens not yet sealed, the index of clusters, and slots
@@ -82,6 +85,7 @@ class KVConfig:
     max_tokens: int | None = None
     sinks: int = 64
     retrieval: RetrievalConfig | None = None
+    dtype: Literal["f16", "int8"] = "f16"
     session_file: str | Path | None = None
     ram_bytes: int | None = None
 
@@ -90,6 +94,8 @@ class KVConfig:
             raise ValueError(f"page_size is {self.page_size}, must be at least 1")
         if self.sinks < 0:
             raise ValueError(f"sinks is {self.sinks}, must not be negative")
+        if self.dtype not in ("f16", "int8"):
+            raise ValueError(f"dtype is {self.dtype}, must be f16 or int8")
         if self.max_tokens is not None and self.max_tokens <= self.sinks:
             raise ValueError(f"max_tokens ({self.max_tokens}) must exceed sinks ({self.sinks})")
         if self.retrieval is not None and self.retrieval.segment % self.page_size:

@@ -26,11 +26,12 @@ class NativeLanguageModel:
 
     Args:
         path: the GGUF file; it stays open, for the token embeddings.
-        kv: page size (a multiple of 16), window and retrieval of every sequence; a session file of one.
+        kv: page size (a multiple of 16), window, dtype and retrieval of every sequence; a session file of
+            one.
         kv_tokens: tokens in pages that all sequences keep together, shared pages counted once; 0 allows two
             full windows or, with ``kv.ram_bytes``, what is never away and room for forks.
         threads: CPU threads; 0 takes all usable cores.
-        exact: float32 weights, activations and KV instead of the file's and F16, for comparisons.
+        exact: float32 weights, activations and KV instead of the file's and ``kv.dtype``, for comparisons.
 
     Raises:
         BadModelError: the file is malformed or of a kind that is not supported.
@@ -62,6 +63,7 @@ class NativeLanguageModel:
                 kv_tokens=kv_tokens or _resident_tokens(kv),
                 chunk=_TIERED_CHUNK if kv.ram_bytes else _CHUNK,
                 exact=exact,
+                kv_type=kv.dtype,
             )
         self._tokenizer = self._decoder.tokenizer
         self._end_tokens = frozenset(self._tokenizer.end_tokens)

@@ -20,18 +20,25 @@ from edgevid.ops.conv1d_int8 import ConvLayer, Int8s
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import Codes
+from edgevid.ops.kv_pages import KvType, element_type, key_scales
 from edgevid.ops.kv_seal import LANES
 from edgevid.ops.select_mass import Masses, MassRule
 
 VARIABLE = "EDGEVID_CUDA_LIBRARY"
+_TYPES: dict[KvType, int] = {"f16": 0, "f32": 1, "int8": 2}  # of _Pages
+_BYTES = (2, 4, 1)
 _Array = npt.NDArray[Any]
 
 
 class _Pages(c.Structure):
     _fields_ = [
-        *((name, c.c_void_p) for name in ("keys", "values")),
-        *((name, c.c_int64) for name in ("k_page_stride", "v_page_stride")),
-        *((name, c.c_int32) for name in ("page_size", "num_kv_heads", "head_dim", "v_stride", "f32")),
+        *((name, c.c_void_p) for name in ("keys", "values", "key_scales", "value_scales")),
+        *(
+            (name, c.c_int64)
+            for name in ("k_page_stride", "v_page_stride", "ks_page_stride", "vs_page_stride")
+        ),
+        *((name, c.c_int32) for name in ("page_size", "num_kv_heads", "head_dim", "v_stride")),
+        *((name, c.c_int32) for name in ("key_scale_lines", "type")),
     ]
 
 
@@ -128,8 +135,10 @@ class CudaDevice:
     def conv1d_int8(self, x: Int8s, layer: ConvLayer) -> Int8s:
         raise UsageError("conv1d_int8 has no CUDA kernel", fix="use backend='triton', 'native' or 'numpy'")
 
-    def pages(self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool) -> CudaPages:
-        return CudaPages(self, num_pages, page_size, num_kv_heads, head_dim, f32)
+    def pages(
+        self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, dtype: KvType
+    ) -> CudaPages:
+        return CudaPages(self, num_pages, page_size, num_kv_heads, head_dim, dtype)
 
     def launch(self, op: str, *arguments: Any, keep: Sequence[Buffer] = ()) -> None:
         """:meth:`call` of a kernel, recorded; ``keep`` are buffers that its structs point to."""
@@ -184,23 +193,32 @@ class Buffer:
 
 
 class CudaPages:
-    """Pages of one layer in two allocations."""
+    """Pages of one layer in four allocations."""
 
     def __init__(
-        self, device: CudaDevice, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool
+        self,
+        device: CudaDevice,
+        num_pages: int,
+        page_size: int,
+        num_kv_heads: int,
+        head_dim: int,
+        dtype: KvType,
     ) -> None:
         self._device = device
-        dtype, v_stride = np.dtype(np.float32 if f32 else np.float16), -(-head_dim // LANES) * LANES
-        k_stride, v_page = num_kv_heads * head_dim * page_size, num_kv_heads * page_size * v_stride
-        self._keys = device.put(np.zeros(num_pages * k_stride, dtype))
-        self._values = device.put(np.zeros(num_pages * v_page, dtype))
-        strides = (k_stride, v_page, page_size, num_kv_heads, head_dim, v_stride, f32)
-        self._pages = _Pages(self._keys.pointer, self._values.pointer, *strides)
+        v_stride, lines = -(-head_dim // LANES) * LANES, key_scales(head_dim)
+        slots = num_kv_heads * page_size
+        element = element_type(dtype)
+        held = [device.put(np.zeros(num_pages * slots * width, element)) for width in (head_dim, v_stride)]
+        held += [device.put(np.zeros(num_pages * slots * width, np.float16)) for width in (lines, 1)]
+        strides = [slots * width for width in (head_dim, v_stride, lines, 1)]
+        sizes = (page_size, num_kv_heads, head_dim, v_stride, lines, _TYPES[dtype])
+        self._pages = _Pages(*(buffer.pointer for buffer in held), *strides, *sizes)
+        self._held = tuple(held)
 
     def append(self, k: Floats, v: Floats, slots: Ints) -> None:
         put = self._device.put
         arguments = (c.byref(self._pages), put(k), put(v), put(slots), len(slots), None)
-        self._device.launch("kv_append", *arguments, keep=(self._keys, self._values))
+        self._device.launch("kv_append", *arguments, keep=self._held)
 
     def attend(self, q: Floats, slots: Ints, scale: float, *, head: int | None = None) -> Floats:
         pages = self._pages if head is None else self._one_head(head)
@@ -218,7 +236,7 @@ class CudaPages:
     def seal(self, sources: Ints, targets: Ints) -> None:
         put = self._device.put
         arguments = (c.byref(self._pages), put(sources), put(targets), len(sources), None)
-        self._device.launch("kv_seal", *arguments, keep=(self._keys, self._values))
+        self._device.launch("kv_seal", *arguments, keep=self._held)
 
     def _attention(self, pages: _Pages, q: Floats, slots: Ints, scale: float, **results: Buffer) -> None:
         held = {"q": self._device.put(q), "slots": self._device.put(slots), **results}
@@ -234,15 +252,17 @@ class CudaPages:
         floats = self._device.library.ev_cuda_attention_floats(c.byref(pages), c.byref(a))
         workspace = self._device.empty((floats,), np.float32)
         a.workspace = workspace.pointer
-        keep = (self._keys, self._values, workspace, *held.values())
+        keep = (*self._held, workspace, *held.values())
         self._device.launch("paged_attention", c.byref(pages), c.byref(a), None, keep=keep)
 
     def _one_head(self, head: int) -> _Pages:
         """The same pages, seen as having this KV head only."""
         p = _Pages.from_buffer_copy(self._pages)
-        size = 4 if p.f32 else 2
-        p.keys += head * p.head_dim * p.page_size * size
-        p.values += head * p.page_size * p.v_stride * size
+        slots = head * p.page_size
+        p.keys += slots * p.head_dim * _BYTES[p.type]
+        p.values += slots * p.v_stride * _BYTES[p.type]
+        p.key_scales += slots * p.key_scale_lines * _BYTES[_TYPES["f16"]]
+        p.value_scales += slots * _BYTES[_TYPES["f16"]]
         p.num_kv_heads = 1
         return p
 

@@ -18,6 +18,7 @@ from edgevid.ops.cluster_scores import check_table
 from edgevid.ops.conv1d_int8 import ConvLayer, Int8s, check_layer
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.hash_codes import Codes, check_keys, hyperplanes
+from edgevid.ops.kv_pages import KvType, element_type
 from edgevid.ops.kv_seal import check_runs
 from edgevid.ops.paged_attention import Extent, check_order, check_page_size, group_of, slots_of
 from edgevid.ops.select_mass import Masses, MassRule, check_selection
@@ -78,7 +79,9 @@ class Device(Protocol):
 
     def conv1d_int8(self, x: Int8s, layer: ConvLayer) -> Int8s: ...
 
-    def pages(self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool) -> Pages: ...
+    def pages(
+        self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, dtype: KvType
+    ) -> Pages: ...
 
 
 class GpuOps:
@@ -148,11 +151,19 @@ class GpuOps:
         return np.asarray(self._device.select_mass(held, how) != 0)
 
     def KvCache(
-        self, *, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool, threads: int = 1
+        self,
+        *,
+        num_pages: int,
+        page_size: int,
+        num_kv_heads: int,
+        head_dim: int,
+        dtype: KvType = "f16",
+        threads: int = 1,
     ) -> GpuCache:
         """As :class:`edgevid.ops.paged_attention.KvCache`; ``threads`` means nothing here."""
         check_page_size(page_size)
-        pages = self._device.pages(num_pages, page_size, num_kv_heads, head_dim, f32)
+        element_type(dtype)
+        pages = self._device.pages(num_pages, page_size, num_kv_heads, head_dim, dtype)
         return GpuCache(pages, num_pages=num_pages, page_size=page_size, num_kv_heads=num_kv_heads)
 
 

@@ -1,10 +1,12 @@
 """Grouped-query attention over keys and values in pages.
 
-A cache holds the keys and values of one layer, float16 (or float32), head-major inside a page; keys
-dim-major::
+A cache holds the keys and values of one layer, float16, float32 or int8 with scales
+(:mod:`edgevid.ops.kv_pages`), head-major inside a page; keys dim-major::
 
-    keys    [num_pages, num_kv_heads, head_dim, page_size]
-    values  [num_pages, num_kv_heads, page_size, head_dim]
+    keys          [num_pages, num_kv_heads, head_dim, page_size]
+    values        [num_pages, num_kv_heads, page_size, head_dim]
+    key_scales    [num_pages, num_kv_heads, ceil(head_dim / 32), page_size]     of int8
+    value_scales  [num_pages, num_kv_heads, page_size]                          likewise
 
 An ``Extent(page, first, count)`` names ``count`` tokens in consecutive slots. Attention takes lists of
 extents, one for all KV heads or one for each: the tokens in order, the m query rows' own tokens last. Row i
@@ -23,6 +25,7 @@ import numpy.typing as npt
 
 from edgevid.ops.backend import Backend, native_ops
 from edgevid.ops.dequantize import Floats
+from edgevid.ops.kv_pages import SCALE_DIMS, KvType, dequantize, element_type, key_scales, quantize
 
 
 class Extent(NamedTuple):
@@ -67,10 +70,10 @@ class KvCache:
 
     Args:
         page_size: tokens per page, a multiple of 16.
-        f32: keep float32 instead of float16.
+        dtype: what numbers are kept as.
 
     Raises:
-        ValueError: an extent leaves its page, or shapes disagree.
+        ValueError: an extent leaves its page, shapes disagree, or there is no such ``dtype``.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class KvCache:
         page_size: int,
         num_kv_heads: int,
         head_dim: int,
-        f32: bool = False,
+        dtype: KvType = "f16",
         threads: int = 1,
         backend: Backend = "auto",
     ) -> None:
@@ -90,7 +93,7 @@ class KvCache:
             "page_size": page_size,
             "num_kv_heads": num_kv_heads,
             "head_dim": head_dim,
-            "f32": f32,
+            "dtype": dtype,
         }
         self._cache: Any = NumpyCache(**shape) if native is None else native.KvCache(**shape, threads=threads)
 
@@ -121,41 +124,56 @@ class NumpyCache:
     """The specification of :class:`KvCache`, with sums in float64."""
 
     def __init__(
-        self, *, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool
+        self, *, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, dtype: KvType
     ) -> None:
         check_page_size(page_size)
-        dtype = np.float32 if f32 else np.float16
-        self.keys: npt.NDArray[Any] = np.zeros((num_pages, num_kv_heads, head_dim, page_size), dtype)
-        self.values: npt.NDArray[Any] = np.zeros((num_pages, num_kv_heads, page_size, head_dim), dtype)
+        element, heads = element_type(dtype), (num_pages, num_kv_heads)
+        self.keys: npt.NDArray[Any] = np.zeros((*heads, head_dim, page_size), element)
+        self.values: npt.NDArray[Any] = np.zeros((*heads, page_size, head_dim), element)
+        self.scaled = dtype == "int8"
+        self.key_scales = np.zeros((*heads, key_scales(head_dim) * self.scaled, page_size), np.float16)
+        self.value_scales = np.zeros((*heads, page_size, int(self.scaled)), np.float16)
 
     def append(self, k: Floats, v: Floats, slots: list[Extent]) -> None:
         pages, inside = self._locate(slots)
         if not len(pages) == len(k) == len(v):
             raise ValueError("slots and rows differ in number")
+        stored_k: npt.NDArray[Any] = k
+        stored_v: npt.NDArray[Any] = v
+        if self.scaled:
+            stored_k, self.key_scales[pages, :, :, inside] = quantize(k, SCALE_DIMS)
+            stored_v, self.value_scales[pages, :, inside] = quantize(v, v.shape[-1])
         with np.errstate(over="ignore"):
-            self.keys[pages, :, :, inside] = k
-            self.values[pages, :, inside, :] = v
+            self.keys[pages, :, :, inside] = stored_k
+            self.values[pages, :, inside, :] = stored_v
+
+    def stored(self, tokens: list[Extent]) -> tuple[Floats, Floats]:
+        """``(keys, values)`` float32 [tokens, num_kv_heads, head_dim], as kept."""
+        pages, inside = self._locate(tokens)
+        k, v = self.keys[pages, :, :, inside], self.values[pages, :, inside]
+        if not self.scaled:
+            return k.astype(np.float32), v.astype(np.float32)
+        return (
+            dequantize(k, self.key_scales[pages, :, :, inside], SCALE_DIMS),
+            dequantize(v, self.value_scales[pages, :, inside], v.shape[-1]),
+        )
 
     def attend(self, q: Floats, extents: list[list[Extent]], scale: float) -> Floats:
         heads = self.keys.shape[1]
         group = group_of(q, heads)
         out = np.empty_like(q)
         for h in range(heads):
-            pages, inside = self._locate(extents[h if len(extents) > 1 else 0])
+            k, v = self.stored(extents[h if len(extents) > 1 else 0])
             mine = slice(h * group, (h + 1) * group)
-            out[:, mine] = attend_reference(
-                q[:, mine], self.keys[pages, h, :, inside], self.values[pages, h, inside, :], scale=scale
-            )
+            out[:, mine] = attend_reference(q[:, mine], k[:, h], v[:, h], scale=scale)
         return out
 
     def mass(self, q: Floats, extents: list[Extent], scale: float) -> tuple[Floats, Floats]:
         heads = self.keys.shape[1]
-        pages, inside = self._locate(extents)
+        k, _ = self.stored(extents)
         grouped = q.reshape(len(q), heads, -1, q.shape[2]).astype(np.float64)
-        scores = scale * np.einsum(
-            "mhgd,hdt->hmgt", grouped, self.keys[pages, :, :, inside].transpose(1, 2, 0)
-        )
-        late = np.arange(len(pages)) > len(pages) - len(q) + np.arange(len(q))[:, None]
+        scores = scale * np.einsum("mhgd,thd->hmgt", grouped, k)
+        late = np.arange(len(k)) > len(k) - len(q) + np.arange(len(q))[:, None]
         scores[np.broadcast_to(late[None, :, None], scores.shape)] = -np.inf
         largest = scores.max(axis=-1)
         total = np.exp(scores - largest[..., None]).sum(axis=-1)
@@ -164,8 +182,11 @@ class NumpyCache:
     def seal(self, source: list[Extent], order: npt.NDArray[np.int32], target: list[Extent]) -> None:
         (from_page, from_slot), (to_page, to_slot) = self._locate(source), self._locate(target)
         check_order(order, len(from_page), len(to_page))
-        self.keys[to_page, :, :, to_slot] = self.keys[from_page[order], :, :, from_slot[order]]
-        self.values[to_page, :, to_slot] = self.values[from_page[order], :, from_slot[order]]
+        from_page, from_slot = from_page[order], from_slot[order]
+        for lines in (self.keys, self.key_scales):
+            lines[to_page, :, :, to_slot] = lines[from_page, :, :, from_slot]
+        for rows in (self.values, self.value_scales):
+            rows[to_page, :, to_slot] = rows[from_page, :, from_slot]
 
     def _locate(self, extents: list[Extent]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         num_pages, _, _, page_size = self.keys.shape

@@ -14,6 +14,7 @@ from edgevid.ops.conv1d_int8 import ConvLayer, Int8s
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import SCALE, Codes
+from edgevid.ops.kv_pages import KvType, key_scales
 from edgevid.ops.kv_seal import RADIUS_SLACK
 from edgevid.ops.select_mass import Masses, MassRule
 
@@ -81,9 +82,9 @@ class TritonDevice:
         return np.asarray(self.launch(conv1d_int8, *tensors, **options).cpu().numpy())
 
     def pages(
-        self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, f32: bool
+        self, num_pages: int, page_size: int, num_kv_heads: int, head_dim: int, dtype: KvType
     ) -> TritonPages:
-        return TritonPages(self, num_pages, page_size, num_kv_heads, head_dim, f32)
+        return TritonPages(self, num_pages, page_size, num_kv_heads, head_dim, dtype)
 
     def put(self, array: npt.NDArray[Any]) -> Any:
         """A tensor on the device."""
@@ -105,7 +106,7 @@ class TritonDevice:
 
 
 class TritonPages:
-    """Pages of one layer in two tensors."""
+    """Pages of one layer in four tensors."""
 
     def __init__(
         self,
@@ -114,42 +115,45 @@ class TritonPages:
         page_size: int,
         num_kv_heads: int,
         head_dim: int,
-        f32: bool,
+        dtype: KvType,
     ) -> None:
         import torch
 
+        from edgevid.kernels.pages import Pages
+
         self._put, self._launch = device.put, device.launch
-        options: dict[str, Any] = {
-            "dtype": torch.float32 if f32 else torch.float16,
-            "device": device.torch_name,
-        }
-        self.keys = torch.zeros((num_pages, num_kv_heads, head_dim, page_size), **options)
-        self.values = torch.zeros((num_pages, num_kv_heads, page_size, head_dim), **options)
+        element = {"f16": torch.float16, "f32": torch.float32, "int8": torch.int8}[dtype]
+        heads = (num_pages, num_kv_heads)
+        lines = key_scales(head_dim) if dtype == "int8" else 0
+        self._pages = Pages(
+            torch.zeros((*heads, head_dim, page_size), dtype=element, device=device.torch_name),
+            torch.zeros((*heads, page_size, head_dim), dtype=element, device=device.torch_name),
+            torch.zeros((*heads, lines, page_size), dtype=torch.float16, device=device.torch_name),
+            torch.zeros((*heads, page_size), dtype=torch.float16, device=device.torch_name),
+        )
 
     def append(self, k: Floats, v: Floats, slots: Ints) -> None:
         from edgevid.kernels.kv_append import append
 
-        self._launch(append, self._put(k), self._put(v), self._put(slots), self.keys, self.values)
+        self._launch(append, self._put(k), self._put(v), self._put(slots), self._pages)
 
     def attend(self, q: Floats, slots: Ints, scale: float, *, head: int | None = None) -> Floats:
         from edgevid.kernels.paged_attention import attend
 
-        heads = slice(None) if head is None else slice(head, head + 1)
-        pages = (self.keys[:, heads], self.values[:, heads])
-        return np.asarray(
-            self._launch(attend, self._put(q), *pages, self._put(slots), scale=scale).cpu().numpy()
-        )
+        pages = self._pages if head is None else self._pages.of_head(head)
+        out = self._launch(attend, self._put(q), pages, self._put(slots), scale=scale)
+        return np.asarray(out.cpu().numpy())
 
     def mass(self, q: Floats, slots: Ints, scale: float) -> tuple[Floats, Floats]:
         from edgevid.kernels.paged_attention import mass
 
-        largest, total = self._launch(mass, self._put(q), self.keys, self._put(slots), scale=scale)
+        largest, total = self._launch(mass, self._put(q), self._pages, self._put(slots), scale=scale)
         return largest.cpu().numpy(), total.cpu().numpy()
 
     def seal(self, sources: Ints, targets: Ints) -> None:
         from edgevid.kernels.kv_seal import seal
 
-        self._launch(seal, self.keys, self.values, self._put(sources), self._put(targets))
+        self._launch(seal, self._pages, self._put(sources), self._put(targets))
 
 
 def _describe(torch_name: str) -> str:

@@ -63,8 +63,10 @@ def test_a_barrier_that_some_never_reach_is_found(toy: Path) -> None:
 def test_float16_is_that_of_numpy(tmp_path: Path) -> None:
     library = ctypes.CDLL(str(build_host_library(tmp_path)))
     to_float, to_half = library._Z12__half2float6__half, library._Z15__float2half_rnf
+    to_half_up = library._Z15__float2half_ruf
     to_float.restype, to_float.argtypes = ctypes.c_float, [ctypes.c_uint16]
-    to_half.restype, to_half.argtypes = ctypes.c_uint16, [ctypes.c_float]
+    for to in (to_half, to_half_up):
+        to.restype, to.argtypes = ctypes.c_uint16, [ctypes.c_float]
     halves = np.arange(1 << 16, dtype=np.uint16)
     values = halves.view(np.float16).astype(np.float32)
     assert np.array_equal([to_float(int(h)) for h in halves], values, equal_nan=True)
@@ -76,6 +78,10 @@ def test_float16_is_that_of_numpy(tmp_path: Path) -> None:
             want = sample.astype(np.float16)
         got = np.array([to_half(float(x)) for x in sample], np.uint16).view(np.float16)
         assert np.array_equal(got, want, equal_nan=True)
+        up = np.array([to_half_up(float(x)) for x in sample], np.uint16).view(np.float16)
+        with np.errstate(over="ignore"):
+            above = np.where(want.astype(np.float32) < sample, np.nextafter(want, np.float16(np.inf)), want)
+        assert np.array_equal(up, above, equal_nan=True)
 
 
 def nvcc() -> str:

@@ -29,9 +29,9 @@ def make(
     *, max_tokens: int = 200, sinks: int = SINKS, backend: Any = "native", **options: Any
 ) -> StreamLayer:
     settings = {"segment": 32, "recent": 16, "rotated": True, "min_sealed": 0, "dense_share": 1.0}
-    config = LayerConfig(16, max_tokens, sinks, RetrievalConfig(**{**settings, **options}), f32=True)
+    config = LayerConfig(16, max_tokens, sinks, RetrievalConfig(**{**settings, **options}), dtype="f32")
     shape = {"num_kv_heads": HEADS, "head_dim": DIM}
-    store = KvCache(num_pages=3 + config.pages, page_size=16, f32=True, backend=backend, **shape)
+    store = KvCache(num_pages=3 + config.pages, page_size=16, dtype="f32", backend=backend, **shape)
     clusters = Clusters(config.retrieval, layer=0, backend=backend, **shape)
     return StreamLayer(store, range(3, 3 + config.pages), clusters, config)
 

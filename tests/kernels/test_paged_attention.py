@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgevid.ops.dequantize import Floats
+from edgevid.ops.kv_pages import KvType
 from edgevid.ops.paged_attention import Extent, KvCache
 from tests.ops.cases import AttentionCase, attention_cases, normal, paged_extents, scattered_extents
 from tests.ops.test_paged_attention import BOUND, Filled
@@ -29,35 +30,37 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_equals_reference(on_gpu: Call, case: AttentionCase) -> None:
-    got = on_gpu(attend, case)
-    assert np.abs(got - attend(case, backend="numpy")).max() <= BOUND
+@pytest.mark.parametrize("dtype", ["f16", "int8"])
+def test_equals_reference(on_gpu: Call, case: AttentionCase, dtype: KvType) -> None:
+    got = on_gpu(attend, case, dtype=dtype)
+    assert np.abs(got - attend(case, backend="numpy", dtype=dtype)).max() <= BOUND
 
 
 @pytest.mark.parametrize("case", [AttentionCase(70, 2, 32, 1, 2, 65), AttentionCase(250, 9, 16, 1, 3, 64)])
 def test_equals_reference_in_float32(on_gpu: Call, case: AttentionCase) -> None:
-    got = on_gpu(attend, case, f32=True)
-    assert np.abs(got - attend(case, backend="numpy", f32=True)).max() <= BOUND
+    got = on_gpu(attend, case, dtype="f32")
+    assert np.abs(got - attend(case, backend="numpy", dtype="f32")).max() <= BOUND
 
 
-def mass(case: AttentionCase, *, backend: str) -> tuple[Floats, Floats]:
-    filled = Filled(case, backend=backend)
+def mass(case: AttentionCase, *, backend: str, dtype: KvType) -> tuple[Floats, Floats]:
+    filled = Filled(case, backend=backend, dtype=dtype)
     return filled.cache.mass(filled.q, filled.extents, scale=filled.scale)
 
 
 @pytest.mark.parametrize("case", list(attention_cases())[::8], ids=AttentionCase.name)
-def test_mass_equals_reference(on_gpu: Call, case: AttentionCase) -> None:
-    got_max, got_sum = on_gpu(mass, case)
-    want_max, want_sum = mass(case, backend="numpy")
+@pytest.mark.parametrize("dtype", ["f16", "int8"])
+def test_mass_equals_reference(on_gpu: Call, case: AttentionCase, dtype: KvType) -> None:
+    got_max, got_sum = on_gpu(mass, case, dtype=dtype)
+    want_max, want_sum = mass(case, backend="numpy", dtype=dtype)
     assert got_max.shape == want_max.shape
     assert np.abs(got_max - want_max).max() <= BOUND
     assert (np.abs(got_sum - want_sum) <= 1e-4 * want_sum).all()
 
 
-def attend_retrieved(*, backend: str, lengths: tuple[int, ...]) -> Floats:
+def attend_retrieved(*, backend: str, lengths: tuple[int, ...], dtype: KvType) -> Floats:
     """Every KV head sees sinks, a selection of its own, and what is recent."""
     case = AttentionCase(300, 2, 32, 3, 2, 64)
-    filled = Filled(case, extents=paged_extents(case.tokens, page_size=32), backend=backend)
+    filled = Filled(case, extents=paged_extents(case.tokens, page_size=32), backend=backend, dtype=dtype)
     sinks, recent = [Extent(0, 0, 4)], [Extent(8, 20, 12), Extent(9, 0, case.tokens - 288)]
     lists = [
         sinks + scattered_extents(length, num_pages=8, page_size=32, seed=h) + recent
@@ -67,16 +70,17 @@ def attend_retrieved(*, backend: str, lengths: tuple[int, ...]) -> Floats:
 
 
 @pytest.mark.parametrize("lengths", [(100, 100, 100), (0, 40, 200)], ids=["one length", "each its own"])
-def test_each_kv_head_may_see_its_own_tokens(on_gpu: Call, lengths: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("dtype", ["f16", "int8"])
+def test_each_kv_head_may_see_its_own_tokens(on_gpu: Call, lengths: tuple[int, ...], dtype: KvType) -> None:
     lengths = tuple(max(1, length) for length in lengths)
-    got = on_gpu(attend_retrieved, lengths=lengths)
-    assert np.abs(got - attend_retrieved(backend="numpy", lengths=lengths)).max() <= BOUND
+    got = on_gpu(attend_retrieved, lengths=lengths, dtype=dtype)
+    assert np.abs(got - attend_retrieved(backend="numpy", lengths=lengths, dtype=dtype)).max() <= BOUND
 
 
-def attend_poisoned(poison: float | None, *, backend: str, keys: bool) -> Floats:
+def attend_poisoned(poison: float | None, *, backend: str, keys: bool, dtype: KvType) -> Floats:
     """A token in the middle of the new rows holds a value that is no number."""
     case = AttentionCase(100, 12, 64, 1, 3, 64)
-    filled = Filled(case, extents=paged_extents(case.tokens, page_size=64), backend=backend)
+    filled = Filled(case, extents=paged_extents(case.tokens, page_size=64), backend=backend, dtype=dtype)
     if poison is not None:
         bad = np.full((1, 1, 64), poison, np.float32)
         filled.cache.append(bad if keys else filled.k[105:106], bad, [Extent(1, 105 - 64, 1)])
@@ -85,19 +89,23 @@ def attend_poisoned(poison: float | None, *, backend: str, keys: bool) -> Floats
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 @pytest.mark.parametrize("keys", [True, False], ids=["keys and values", "values"])
-def test_tokens_a_row_does_not_see_cannot_touch_it(on_gpu: Call, poison: float, keys: bool) -> None:
-    clean, got = (on_gpu(attend_poisoned, p, keys=keys) for p in (None, poison))
+@pytest.mark.parametrize("dtype", ["f16", "int8"])
+def test_tokens_a_row_does_not_see_cannot_touch_it(
+    on_gpu: Call, poison: float, keys: bool, dtype: KvType
+) -> None:
+    clean, got = (on_gpu(attend_poisoned, p, keys=keys, dtype=dtype) for p in (None, poison))
     assert np.abs(got[:5] - clean[:5]).max() <= BOUND
-    if keys or np.isnan(poison):
+    if keys or np.isnan(poison) or dtype == "int8":
         assert np.isnan(got[5:]).all()
     else:
         assert np.isposinf(got[5:]).all()
 
 
-def stored(*, backend: str, sealed: bool) -> Floats:
-    """Values that do not fit float16, appended, perhaps sealed, and read back one by one."""
-    cache = KvCache(backend=backend, **SHAPE)  # type: ignore[arg-type]
-    k, v = normal(1, 5, 2, 7), normal(2, 5, 2, 7) * 40000
+def stored(*, backend: str, sealed: bool, dtype: KvType) -> Floats:
+    """Values of all sizes, some beyond what fits, appended, perhaps sealed, and read back one by one."""
+    cache = KvCache(backend=backend, dtype=dtype, **SHAPE)  # type: ignore[arg-type]
+    sizes = np.array([40000, 1e7, 1e-3, 1e-6, 1], np.float32)[:, None, None]
+    k, v = normal(1, 5, 2, 7), normal(2, 5, 2, 7) * sizes
     slots = [Extent(2, 14, 2), Extent(0, 1, 3)]
     cache.append(k, v, slots)
     if sealed:
@@ -109,10 +117,25 @@ def stored(*, backend: str, sealed: bool) -> Floats:
 
 
 @pytest.mark.parametrize("sealed", [False, True])
-def test_tokens_are_stored_bit_for_bit(on_gpu: Call, sealed: bool) -> None:
-    want = stored(backend="numpy", sealed=sealed)
-    assert np.isinf(want).any()
-    assert np.array_equal(on_gpu(stored, sealed=sealed), want)
+@pytest.mark.parametrize("dtype", ["f16", "int8"])
+def test_tokens_are_stored_bit_for_bit(on_gpu: Call, sealed: bool, dtype: KvType) -> None:
+    want = stored(backend="numpy", sealed=sealed, dtype=dtype)
+    assert np.isinf(want).any() if dtype == "f16" else np.isnan(want).any()
+    assert np.array_equal(on_gpu(stored, sealed=sealed, dtype=dtype), want, equal_nan=True)
+
+
+def key_scores(*, backend: str) -> Floats:
+    """Keys of all sizes, read with one-hot queries."""
+    shape = {"num_pages": 1, "page_size": 16, "num_kv_heads": 1, "head_dim": 70}
+    cache = KvCache(backend=backend, dtype="int8", **shape)  # type: ignore[arg-type]
+    k = normal(1, 16, 1, 70) * np.ldexp(1.0, np.arange(-28, 20, 3)).astype(np.float32)[:, None, None]
+    cache.append(k, k, [Extent(0, 0, 16)])
+    one_hot = np.eye(70, dtype=np.float32)[:, None]
+    return np.stack([cache.mass(one_hot, [Extent(0, i, 1)] * 70, scale=1.0)[0] for i in range(16)])
+
+
+def test_keys_are_stored_bit_for_bit_in_int8(on_gpu: Call) -> None:
+    assert np.array_equal(on_gpu(key_scores), key_scores(backend="numpy"))
 
 
 def refuse(name: str, *, backend: str) -> None:

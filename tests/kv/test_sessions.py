@@ -21,6 +21,7 @@ from tests.models.tiny_gguf import TinyModel, write_tiny
 IDS = [int(t) for t in np.random.default_rng(3).integers(0, 257, 600)]
 RETRIEVAL = RetrievalConfig(segment=32, recent=16, clusters=8, min_sealed=0, mass=0.9)
 KV = KVConfig(page_size=16, sinks=16, retrieval=RETRIEVAL)
+IN_INT8 = replace(KV, dtype="int8")
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +36,19 @@ def feed(model: NativeLanguageModel, ids: list[int], step: int = 10) -> np.ndarr
     return np.concatenate(rows)
 
 
-def test_a_cap_on_ram_changes_no_logit(tiny: Path, tmp_path: Path) -> None:
-    plain = feed(NativeLanguageModel(tiny, kv=KV), IDS)
+@pytest.mark.parametrize("kept", [KV, IN_INT8], ids=["f16", "int8"])
+def test_a_cap_on_ram_changes_no_logit(tiny: Path, tmp_path: Path, kept: KVConfig) -> None:
+    plain = feed(NativeLanguageModel(tiny, kv=kept), IDS)
     for ram in (1_400_000, 4_000_000):
-        kv = replace(KV, session_file=tmp_path / f"{ram}.kv", ram_bytes=ram)
+        kv = replace(kept, session_file=tmp_path / f"{ram}.kv", ram_bytes=ram)
         model = NativeLanguageModel(tiny, kv=kv, kv_tokens=320)
         assert np.array_equal(feed(model, IDS), plain)
 
 
-def test_a_resumed_sequence_says_what_it_would_have_said(tiny: Path, tmp_path: Path) -> None:
-    plain = feed(NativeLanguageModel(tiny, kv=KV), IDS)
-    kv = replace(KV, session_file=tmp_path / "session.kv")
+@pytest.mark.parametrize("kept", [KV, IN_INT8], ids=["f16", "int8"])
+def test_a_resumed_sequence_says_what_it_would_have_said(tiny: Path, tmp_path: Path, kept: KVConfig) -> None:
+    plain = feed(NativeLanguageModel(tiny, kv=kept), IDS)
+    kv = replace(kept, session_file=tmp_path / "session.kv")
     sequence = NativeLanguageModel(tiny, kv=kv).new_sequence()
     for at in range(0, 330, 10):
         sequence.append_tokens(IDS[at : at + 10])
@@ -93,6 +96,8 @@ def test_other_files_and_settings_are_refused(tiny: Path, tmp_path: Path) -> Non
     coarse = replace(KV, retrieval=replace(RETRIEVAL, clusters=4))
     with pytest.raises(BadInputError, match="other KV settings"):
         NativeLanguageModel(tiny, kv=coarse).new_sequence(session_file=path)
+    with pytest.raises(BadInputError, match="it keeps f16 keys and values, this model was opened with int8"):
+        NativeLanguageModel(tiny, kv=IN_INT8).new_sequence(session_file=path)
     path.write_text("a letter")
     with pytest.raises(BadInputError, match="not a session file"):
         model.new_sequence(session_file=path)
@@ -114,6 +119,8 @@ def test_impossible_configs_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match="ram_bytes"):
             KVConfig(**wrong)
+    with pytest.raises(ValueError, match="must be f16 or int8"):
+        KVConfig(dtype="int4")  # type: ignore[arg-type]
 
 
 STREAM = """

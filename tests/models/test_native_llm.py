@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -34,10 +35,18 @@ def test_rows_give_exactly_what_their_tokens_give(tiny: Path) -> None:
     np.testing.assert_array_equal(embedding_rows(tiny, IDS), rows)
 
 
-@pytest.mark.parametrize("page_size", [16, 64])
-def test_steps_of_any_size_give_the_same_logits(tiny: Path, page_size: int) -> None:
+@pytest.mark.parametrize(
+    "kv",
+    [
+        KVConfig(page_size=16, sinks=16),
+        KVConfig(page_size=64, sinks=16),
+        KVConfig(page_size=64, sinks=16, dtype="int8"),
+    ],
+    ids=["pages of 16", "pages of 64", "int8"],
+)
+def test_steps_of_any_size_give_the_same_logits(tiny: Path, kv: KVConfig) -> None:
     """A row depends on its own past alone: cutting the text differently changes no bit."""
-    model = NativeLanguageModel(tiny, kv=KVConfig(page_size=page_size, sinks=16))
+    model = NativeLanguageModel(tiny, kv=kv)
     whole = native_logits(model, IDS)
     for cuts in ([1] * 150, [7, 64, 1, 78], [149, 1]):
         sequence, parts, at = model.new_sequence(), [], 0
@@ -47,9 +56,36 @@ def test_steps_of_any_size_give_the_same_logits(tiny: Path, page_size: int) -> N
         np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
-def test_threads_change_no_bit(tiny: Path) -> None:
-    one, three = (native_logits(NativeLanguageModel(tiny, threads=n), IDS) for n in (1, 3))
+@pytest.mark.parametrize("dtype", ["f16", "int8"])
+def test_threads_change_no_bit(tiny: Path, dtype: Literal["f16", "int8"]) -> None:
+    kv = KVConfig(dtype=dtype)
+    one, three = (native_logits(NativeLanguageModel(tiny, kv=kv, threads=n), IDS) for n in (1, 3))
     np.testing.assert_array_equal(one, three)
+
+
+def test_int8_keys_and_values_cost_little_and_take_little(tiny: Path) -> None:
+    models = [NativeLanguageModel(tiny, kv=KVConfig(dtype=dtype)) for dtype in ("f16", "int8")]
+    wide, narrow = (native_logits(model, IDS) for model in models)
+    error = np.linalg.norm(narrow - wide) / np.linalg.norm(wide)
+    assert 1e-4 < error < 5e-2  # a random model magnifies it
+    sequence = models[1].new_sequence()
+    sequence.append_tokens(IDS[:33])
+    shape = models[1].config
+    of_head = shape.head_dim + 2 * -(-shape.head_dim // 32) + -(-shape.head_dim // 16) * 16 + 2
+    assert sequence.kv().bytes == 64 * shape.layers * shape.kv_heads * of_head
+
+
+def test_an_int8_window_that_slides_stays_close_to_float16(tiny: Path) -> None:
+    wide, narrow = (
+        NativeLanguageModel(tiny, kv=KVConfig(page_size=16, max_tokens=96, sinks=16, dtype=dtype))
+        for dtype in ("f16", "int8")
+    )
+    steps = [IDS[at : at + 10] for at in range(0, 150, 10)]
+    sequences = [model.new_sequence() for model in (wide, narrow)]
+    for step in steps:
+        want, got = (sequence.append_tokens(step, logits="all") for sequence in sequences)
+        assert np.linalg.norm(got - want) < 5e-2 * np.linalg.norm(want)
+    assert sequences[1].kv().tokens < 150
 
 
 def test_logits_only_for_the_rows_asked(tiny: Path) -> None:
@@ -121,6 +157,8 @@ def test_options_that_contradict_the_model_are_usage_errors(tiny: Path) -> None:
     for kv in (KVConfig(page_size=10), KVConfig(max_tokens=513), KVConfig(max_tokens=100, sinks=64)):
         with pytest.raises(UsageError, match=r"tiny\.gguf"):
             NativeLanguageModel(tiny, kv=kv)
+    with pytest.raises(UsageError, match="exact keeps keys and values in f32"):
+        NativeLanguageModel(tiny, kv=KVConfig(dtype="int8"), exact=True)
     model = NativeLanguageModel(tiny)
     with pytest.raises(UsageError, match="no token 320"):
         model.new_sequence().append_tokens([5, 320])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgevid.ops.kv_pages import ELEMENTS, KvType
 from edgevid.ops.kv_seal import seal_order
 from edgevid.ops.paged_attention import Extent, KvCache
 from tests.ops.cases import AttentionCase, attention_cases, normal, paged_extents
@@ -15,11 +16,11 @@ from tests.ops.test_paged_attention import BOUND, Filled
 
 @pytest.mark.parametrize("tokens", [1, 15, 16, 17, 100])
 @pytest.mark.parametrize("head_dim", [1, 7, 16, 65])
-@pytest.mark.parametrize("f32", [False, True], ids=["f16", "f32"])
+@pytest.mark.parametrize("dtype", ELEMENTS)
 def test_a_sealed_cache_attends_as_if_filled_in_that_order(
-    isa: str, tokens: int, head_dim: int, f32: bool
+    isa: str, tokens: int, head_dim: int, dtype: KvType
 ) -> None:
-    shape: dict[str, Any] = {"page_size": 16, "num_kv_heads": 2, "head_dim": head_dim, "f32": f32}
+    shape: dict[str, Any] = {"page_size": 16, "num_kv_heads": 2, "head_dim": head_dim, "dtype": dtype}
     pages = -(-tokens // 16)
     ids = np.random.default_rng(0).integers(0, 9, tokens).astype(np.int32)
     order, begin = seal_order(ids, 9)
@@ -54,8 +55,9 @@ def test_wrong_orders_are_refused_and_write_nothing(native: Any) -> None:
 
 
 @pytest.mark.parametrize("case", list(attention_cases()), ids=AttentionCase.name)
-def test_mass_equals_reference(isa: str, case: AttentionCase) -> None:
-    filled, reference = Filled(case, threads=2), Filled(case, backend="numpy")
+@pytest.mark.parametrize("dtype", ["f16", "int8"])
+def test_mass_equals_reference(isa: str, case: AttentionCase, dtype: KvType) -> None:
+    filled, reference = Filled(case, threads=2, dtype=dtype), Filled(case, backend="numpy", dtype=dtype)
     got_max, got_sum = filled.cache.mass(filled.q, filled.extents, scale=filled.scale)
     want_max, want_sum = reference.cache.mass(filled.q, filled.extents, scale=filled.scale)
     assert got_max.shape == want_max.shape == (case.num_kv_heads, case.m, case.group)

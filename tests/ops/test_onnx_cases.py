@@ -139,7 +139,9 @@ def attend_one(q: Floats, k: Floats, v: Floats, seen: npt.NDArray[np.bool_], sca
 
     tokens = len(k)
     pages = -(-tokens // PAGE)
-    cache = KvCache(num_pages=pages, page_size=PAGE, num_kv_heads=1, head_dim=dim, f32=True, backend="native")
+    cache = KvCache(
+        num_pages=pages, page_size=PAGE, num_kv_heads=1, head_dim=dim, dtype="f32", backend="native"
+    )
     slots = [Extent(t // PAGE, t % PAGE, 1) for t in range(tokens)]
     cache.append(pad(k)[:, None], pad(v)[:, None], slots)
     out = np.empty((*q.shape[:2], v.shape[-1]), np.float32)

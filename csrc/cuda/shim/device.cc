@@ -126,3 +126,9 @@ __half __float2half_rn(float x) {
   const uint32_t rounded = bits + 0xfffu + (bits >> 13 & 1u);  // to the nearest, ties to even
   return {static_cast<uint16_t>(sign | ((rounded >> 13) - (112u << 10)))};
 }
+
+__half __float2half_ru(float x) {
+  const __half near = __float2half_rn(x);
+  if (!(__half2float(near) < x)) return near;
+  return {static_cast<uint16_t>(near.bits + (x < 0.0f ? -1 : 1))};
+}

@@ -28,6 +28,7 @@ struct __half {
 };
 float __half2float(__half h);
 __half __float2half_rn(float x);  // half to even, overflow to infinity
+__half __float2half_ru(float x);  // up
 
 void __syncthreads();
 void __syncwarp();
@@ -76,6 +77,11 @@ inline float __fdiv_rn(float a, float b) {
 }
 inline float __fsqrt_rn(float x) {
   return std::sqrt(x);
+}
+inline float __uint_as_float(unsigned bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
 }
 inline unsigned __float_as_uint(float x) {
   unsigned bits;

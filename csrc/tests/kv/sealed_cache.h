@@ -20,9 +20,9 @@ class SealedCaches {
   static constexpr int64_t kCols = kKvHeads * kHeadDim;
   static constexpr uint32_t kSegment = 32, kRecent = 20, kSinks = 16;
 
-  explicit SealedCaches(size_t pages = 64) {
+  explicit SealedCaches(size_t pages = 64, ops::KvType type = ops::KvType::kF16) {
     kv::PageLayout layout;
-    layout.shape = {kPageSize, kKvHeads, kHeadDim, DType::kF16};
+    layout.shape = {kPageSize, kKvHeads, kHeadDim, type};
     layout.n_layers = kLayers;
     pool = std::make_shared<kv::PagePool>(layout, pages);
     kv::SealPolicy policy;
@@ -46,6 +46,12 @@ class SealedCaches {
     return 2.0f * unit(position / 3 % 5 * 1000 + place) + 0.2f * unit(position * 1000 + place + 100000);
   }
 
+  // Which token it is: the first head tells it in two digits under 127, where even int8 is exact.
+  static float value(uint64_t position, int64_t column) {
+    if (column >= kHeadDim) return static_cast<float>(position % 2048);
+    return static_cast<float>(column == 0 ? position % 128 : column == 1 ? position / 128 % 16 : 127);
+  }
+
   // In [-1, 1).
   static float unit(uint64_t x) {
     x = (x + 1) * 0x9e3779b97f4a7c15u;
@@ -63,7 +69,7 @@ class SealedCaches {
       for (uint32_t i = 0; i < rows; ++i)
         for (int64_t c = 0; c < kCols; ++c) {
           k[i * kCols + static_cast<size_t>(c)] = key(cache.length() + i, layer, c);
-          v[i * kCols + static_cast<size_t>(c)] = static_cast<float>((cache.length() + i) % 2048);
+          v[i * kCols + static_cast<size_t>(c)] = value(cache.length() + i, c);
         }
       ops::kv_append(cache.layout().layer(layer), {k.data(), rows, kCols}, {v.data(), rows, kCols}, slots,
                      threads);
@@ -91,7 +97,8 @@ class SealedCaches {
     std::vector<uint64_t> out;
     for (const ops::Extent& e : extents) {
       kv::read_values(cache.layer_view(), static_cast<const uint8_t*>(e.page), rows);
-      for (int32_t i = 0; i < e.count; ++i) out.push_back(static_cast<uint64_t>(rows.row(e.first + i)[0]));
+      for (const float* row = rows.row(e.first); row < rows.row(e.first + e.count); row += kCols)
+        out.push_back(static_cast<uint64_t>(row[0] + 128.0f * row[1]));
     }
     return out;
   }

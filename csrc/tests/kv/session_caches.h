@@ -14,7 +14,8 @@ namespace ev::testing {
 
 class SessionCaches : public SealedCaches {
  public:
-  explicit SessionCaches(size_t pages = 64) : SealedCaches(pages) {
+  explicit SessionCaches(size_t pages = 64, ops::KvType type = ops::KvType::kF16)
+      : SealedCaches(pages, type) {
     std::string name = (std::filesystem::temp_directory_path() / "ev_kv_XXXXXX").string();
     folder_ = ::mkdtemp(name.data());
   }
@@ -24,8 +25,9 @@ class SessionCaches : public SealedCaches {
 
   std::string path() const { return (folder_ / "session").string(); }
 
-  static io::SessionHeader header() {
+  io::SessionHeader header() const {
     io::SessionHeader h;
+    h.element_bytes = static_cast<uint32_t>(pool->layout().shape.element_bytes());
     h.model = 1;
     h.layers = kLayers;
     h.kv_heads = kKvHeads;

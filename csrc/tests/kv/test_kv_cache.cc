@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "kv/cache.h"
 #include "kv/invariants.h"
-#include "ops/dequantize.h"
+#include "kv/page_rows.h"
 #include "ops/kv_pages.h"
 #include "ops/rope.h"
 
@@ -56,12 +56,10 @@ class KvCacheTest : public ::testing::Test {
     std::vector<ops::Extent> at;
     cache.add_extents(token, 1, at);
     const ops::KvLayer layer = cache.layout().layer(0);
-    const auto* page = static_cast<const uint16_t*>(at[0].page) + layer.v_offset;
-    float value = 0;
-    ops::dequantize_row(DType::kF16,
-                        reinterpret_cast<const uint8_t*>(page + at[0].first * layer.shape.v_stride()), 1,
-                        &value);
-    return value;
+    std::vector<float> memory(kPageSize * kCols);
+    const MatrixRef<float> rows(memory.data(), kPageSize, kCols);
+    read_values(layer, static_cast<const uint8_t*>(at[0].page), rows);
+    return rows.row(at[0].first)[0];
   }
 
   ThreadPool threads_{1};

@@ -139,8 +139,11 @@ int random_steps() {
   return steps != nullptr ? std::atoi(steps) : 1500;
 }
 
-TEST(Sealing, TheInvariantsHoldAfterEveryRandomStep) {
-  SealedCaches caches(40);
+class SealingLife : public ::testing::TestWithParam<ops::KvType> {};
+INSTANTIATE_TEST_SUITE_P(Types, SealingLife, ::testing::Values(ops::KvType::kF16, ops::KvType::kI8));
+
+TEST_P(SealingLife, TheInvariantsHoldAfterEveryRandomStep) {
+  SealedCaches caches(40, GetParam());
   std::mt19937 random(5);
   const auto below = [&](uint64_t n) { return std::uniform_int_distribution<uint64_t>(0, n - 1)(random); };
   std::vector<std::unique_ptr<KvCache>> all;

@@ -69,6 +69,52 @@ TEST(SessionFile, AResumedStreamGoesOnAsIfItHadNeverEnded) {
     expect_same(*cache->segments()[i], *whole->segments()[i]);
 }
 
+TEST(SessionFile, Int8ComesBackBitForBitAndNothingElseOpensIt) {
+  SessionCaches caches(64, ops::KvType::kI8);
+  auto cache = caches.resume();
+  caches.append(*cache, 150);
+  cache->checkpoint();
+  const auto bytes = [&] {
+    std::vector<uint8_t> out;
+    for (const PageId id : cache->pages()) {
+      const uint8_t* page = caches.pool->data(id);
+      out.insert(out.end(), page, page + caches.pool->layout().page_bytes());
+    }
+    return out;
+  };
+  const std::vector<uint8_t> before = bytes();
+  cache.reset();
+  io::SessionHeader other = caches.header();
+  other.element_bytes = 2;
+  try {
+    SessionFile(caches.path(), other);
+    FAIL() << "opened as f16";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kBadModel);
+    EXPECT_EQ(std::string(e.what()),
+              "session file: it keeps int8 keys and values, this model was opened with f16");
+  }
+  cache = caches.resume();
+  EXPECT_EQ(cache->length(), 150u);
+  expect_whole(caches, *cache);
+  EXPECT_EQ(bytes(), before);
+}
+
+TEST(SessionFile, AFileAndMemoryAgreeOnTheSizeOfAPage) {
+  for (const ops::KvType type : {ops::KvType::kF16, ops::KvType::kF32, ops::KvType::kI8})
+    for (const int head_dim : {1, 15, 16, 33, 64, 80, 128}) {
+      PageLayout layout;
+      layout.shape = {48, 3, head_dim, type};
+      layout.n_layers = 1;
+      io::SessionHeader h;
+      h.kv_heads = 3;
+      h.head_dim = static_cast<uint32_t>(head_dim);
+      h.page_size = 48;
+      h.element_bytes = static_cast<uint32_t>(layout.shape.element_bytes());
+      EXPECT_EQ(h.layer_bytes(), layout.layer_bytes());
+    }
+}
+
 TEST(SessionFile, ACheckpointHoldsEveryToken) {
   SessionCaches caches;
   for (const uint32_t length : {3u, kSinks, kSinks + 5u, 60u, 100u, 333u}) {

@@ -43,7 +43,7 @@ io::FileCalls unreliable_disk() {
 
 class SessionLife {
  public:
-  explicit SessionLife(size_t slots) : slots_(slots) { resume(); }
+  SessionLife(size_t slots, ops::KvType type) : caches_(48, type), slots_(slots) { resume(); }
 
   void step() {
     disk_may_fill = below(4) == 0;
@@ -135,7 +135,7 @@ class SessionLife {
   }
 
   std::shared_ptr<SlotPool> pool_of(const std::shared_ptr<SessionFile>& file) const {
-    return std::make_shared<SlotPool>(file, slots_ * SlotPool::slot_cost(SessionCaches::header()));
+    return std::make_shared<SlotPool>(file, slots_ * SlotPool::slot_cost(caches_.header()));
   }
 
   uint64_t below(uint64_t n) { return std::uniform_int_distribution<uint64_t>(0, n - 1)(random_); }
@@ -147,15 +147,18 @@ class SessionLife {
     p.min_sealed = 48;
     return p;
   }();
-  SessionCaches caches_{48};
+  SessionCaches caches_;
   const size_t slots_;
   std::mt19937 random_{7};
   std::vector<std::unique_ptr<KvCache>> all_;  // the first owns the file
 };
 
 TEST(SessionLife, TheInvariantsHoldAfterEveryRandomStep) {
-  for (const size_t slots : {size_t{0}, size_t{20}, size_t{60}}) {
-    SessionLife life(slots);
+  using ops::KvType;
+  const std::pair<size_t, KvType> kinds[] = {
+      {0, KvType::kF16}, {20, KvType::kF16}, {60, KvType::kF16}, {0, KvType::kI8}, {20, KvType::kI8}};
+  for (const auto& [slots, type] : kinds) {
+    SessionLife life(slots, type);
     for (int step = 0; step < random_steps() / 3 && !::testing::Test::HasFatalFailure(); ++step) {
       life.step();
       if (step % 50 == 0) life.check_tokens();

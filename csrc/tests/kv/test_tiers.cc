@@ -52,9 +52,12 @@ std::vector<float> step(KvCache& cache, ResvSelection& selection, uint32_t seed,
   return all;
 }
 
-TEST(Tiers, ResultsAreThoseOfMemoryBitForBit) {
+class TiersOf : public ::testing::TestWithParam<ops::KvType> {};
+INSTANTIATE_TEST_SUITE_P(Types, TiersOf, ::testing::Values(ops::KvType::kF16, ops::KvType::kI8));
+
+TEST_P(TiersOf, ResultsAreThoseOfMemoryBitForBit) {
   for (const size_t slots : {kOneLayer, kRoomy}) {
-    SessionCaches caches(200);
+    SessionCaches caches(200, GetParam());
     auto plain = caches.make(kWindow), tiered = caches.resume(kWindow, slots);
     ResvSelection a(policy(0.7f), SessionCaches::kLayers), b(policy(0.7f), SessionCaches::kLayers);
     for (uint32_t i = 0; i < 120; ++i) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -120,20 +121,20 @@ TEST(IsaAgreement, Rope) {
 }
 
 TEST(IsaAgreement, PagedAttention) {
-  for (const DType dtype : {DType::kF16, DType::kF32})
+  for (const KvType type : {KvType::kF16, KvType::kF32, KvType::kI8})
     for (const int head_dim : {5, 64, 80})
       for (const int64_t m : {1, 9, 70}) {
         KvShape shape;
         shape.page_size = 48;
         shape.num_kv_heads = 2;
         shape.head_dim = head_dim;
-        shape.dtype = dtype;
-        const KvLayer layer{shape, 0, shape.k_plane_elements()};
+        shape.type = type;
+        const KvLayer layer{shape, 0, shape.k_plane_bytes()};
         const int64_t tokens = 300 + m;
         std::vector<AlignedBuffer> pages;
         std::vector<Extent> extents;
         for (int64_t left = tokens; left > 0; left -= 48) {
-          pages.emplace_back(static_cast<size_t>((shape.k_plane_elements() + shape.v_plane_elements()) * 4));
+          pages.emplace_back(static_cast<size_t>(shape.k_plane_bytes() + shape.v_plane_bytes()));
           extents.push_back({pages.back().data(), 0, static_cast<int32_t>(std::min<int64_t>(left, 48))});
         }
         const auto kv_width = static_cast<size_t>(2 * head_dim);
@@ -150,6 +151,32 @@ TEST(IsaAgreement, PagedAttention) {
           return out;
         });
       }
+}
+
+TEST(IsaAgreement, Int8PagesBitForBit) {
+  KvShape shape;
+  shape.page_size = 32;
+  shape.num_kv_heads = 2;
+  shape.head_dim = 70;
+  shape.type = KvType::kI8;
+  const KvLayer layer{shape, 0, shape.k_plane_bytes()};
+  const int64_t cols = 2 * 70;
+  std::vector<float> k = normal(static_cast<size_t>(32 * cols), 7), v = normal(k.size(), 8);
+  for (size_t i = 0; i < k.size(); ++i) k[i] = std::ldexp(k[i], static_cast<int>(i % 61) - 40);
+  for (size_t i = 0; i < v.size(); i += 397) v[i] = i % 2 ? INFINITY : NAN;
+  const Isa best = available_isas().back();
+  ThreadPool pool(1);
+  std::vector<uint8_t> want;
+  for (const Isa isa : available_isas()) {
+    use_isa(isa);
+    const AlignedBuffer page(static_cast<size_t>(shape.k_plane_bytes() + shape.v_plane_bytes()));
+    std::memset(page.data(), 0x55, page.size());
+    kv_append(layer, {k.data(), 29, cols}, {v.data(), 29, cols}, {{page.data(), 3, 29}}, pool);
+    const std::vector<uint8_t> got(page.data(), page.data() + page.size());
+    if (want.empty()) want = got;
+    EXPECT_EQ(got, want) << isa_name(isa);
+  }
+  use_isa(best);
 }
 
 TEST(Linear, RefusesWrongShapes) {

@@ -34,7 +34,7 @@ class RetrievalCache(Cache):  # type: ignore[misc]  # transformers is not typed 
     Args:
         config: the model's; its text part is used.
         kv: bounds and retrieval. Codes are made of rotated keys, as the model hands them over.
-        f32: keep float32 instead of float16.
+        f32: keep float32 instead of ``kv.dtype``.
         threads: of attention; 0 = all processors.
 
     Raises:
@@ -57,7 +57,12 @@ class RetrievalCache(Cache):  # type: ignore[misc]  # transformers is not typed 
         shape = {"num_kv_heads": heads, "head_dim": head_dim}
         layers, per = text.num_hidden_layers, layer.pages
         store = KvCache(
-            num_pages=layers * per, page_size=kv.page_size, f32=f32, threads=threads, backend=backend, **shape
+            num_pages=layers * per,
+            page_size=kv.page_size,
+            dtype=layer.dtype,
+            threads=threads,
+            backend=backend,
+            **shape,
         )
 
         def stream(index: int) -> StreamLayer:
@@ -147,4 +152,4 @@ def _layer_config(kv: KVConfig, f32: bool) -> LayerConfig:
     least = kv.sinks + retrieval.segment + retrieval.recent
     if kv.max_tokens <= least:
         raise UsageError(f"max_tokens is {kv.max_tokens}, must exceed sinks + segment + recent ({least})")
-    return LayerConfig(kv.page_size, kv.max_tokens, kv.sinks, retrieval, f32)
+    return LayerConfig(kv.page_size, kv.max_tokens, kv.sinks, retrieval, "f32" if f32 else kv.dtype)

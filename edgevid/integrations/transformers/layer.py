@@ -20,6 +20,7 @@ from edgevid.core.errors import LimitError, UsageError
 from edgevid.core.kv_config import RetrievalConfig
 from edgevid.integrations.transformers.clusters import Clusters
 from edgevid.ops.dequantize import Floats
+from edgevid.ops.kv_pages import KvType, stored_keys
 from edgevid.ops.paged_attention import Extent, KvCache
 
 PAUSE = 8
@@ -43,13 +44,13 @@ class LayerStats:
 
 @dataclass(frozen=True, slots=True)
 class LayerConfig:
-    """See :class:`edgevid.core.kv_config.KVConfig`; ``f32`` keeps float32 instead of float16."""
+    """See :class:`edgevid.core.kv_config.KVConfig`."""
 
     page_size: int
     max_tokens: int
     sinks: int
     retrieval: RetrievalConfig
-    f32: bool
+    dtype: KvType
 
     @property
     def sink_pages(self) -> int:
@@ -79,7 +80,6 @@ class StreamLayer:
 
     def __init__(self, store: KvCache, pages: range, clusters: Clusters, config: LayerConfig) -> None:
         self._store, self._clusters, self._config = store, clusters, config
-        self._stored = np.float32 if config.f32 else np.float16
         self.seen = 0
         self.stats = LayerStats()
         self._sinks = list(pages[: config.sink_pages])
@@ -115,9 +115,7 @@ class StreamLayer:
             self._open.append(self._free.pop())
         slots += self._extents(self._open, begin, len(k) - first)
         self._store.append(k, v, slots)
-        with np.errstate(over="ignore"):
-            stored = k.reshape(len(k), -1)[first:].astype(self._stored).astype(np.float32)
-        self._open_keys += list(stored)
+        self._open_keys += list(stored_keys(k, self._config.dtype).reshape(len(k), -1)[first:])
         self.seen += len(k)
 
     def attend(self, q: Floats, *, scale: float) -> Floats:
