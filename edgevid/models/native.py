@@ -22,15 +22,21 @@ def native_library() -> ModuleType:
 
 @contextmanager
 def native_errors(prefix: str = "") -> Iterator[None]:
-    """Translate what the extension raises; ``prefix`` names the file concerned."""
+    """Translate what the extension raises; ``prefix`` names the file concerned, where it does not itself."""
+
+    def said(error: Exception) -> str:
+        return str(error) if str(error).startswith(prefix) else f"{prefix}{error}"
+
     try:
         yield
     except ValueError as error:
-        raise UsageError(f"{prefix}{error}") from error
+        raise UsageError(said(error)) from error
     except MemoryError as error:
-        raise LimitError(f"{prefix}{error}", fix="close sequences, or raise kv_tokens=") from error
-    except (OSError, BadModelError, MissingPartError) as error:  # unreadable, malformed, of another kind
-        raise BadModelError(f"{prefix}{error}") from error
+        raise LimitError(said(error), fix="close sequences, or raise kv_tokens=") from error
+    except OSError as error:
+        raise BadModelError(said(error), fix="check the path and its permissions") from error
+    except (BadModelError, MissingPartError) as error:  # malformed, of another kind
+        raise BadModelError(said(error), fix="get the file again, or one of a supported kind") from error
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from edgevid.core.errors import BadModelError
 
 _MAX_COUNT = 1 << 30
+_MAX_NUMBER = 3e38
 _MAX_JSON_BYTES = 64 << 20
 
 
@@ -61,9 +61,9 @@ class Fields:
         return value
 
     def number(self, key: str, default: float | None = None) -> float:
-        """A finite positive number."""
+        """A positive number that float32 can hold."""
         value = self.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _MAX_NUMBER:
             raise self.bad(key, f"is {str(value)[:40]}, not a positive number")
         return float(value)
 

@@ -72,10 +72,13 @@ class MmprojFile:
             ) from None
         with native_errors(f"{path}: "):  # the checked reader goes first; the package's trusts the file
             native_library().gguf_info(str(path))
-        reader = GGUFReader(path)
+        try:
+            reader = GGUFReader(path)
+            values = {name: field.contents() for name, field in reader.fields.items()}
+        except ValueError as error:  # names and texts that are no UTF-8
+            raise BadModelError(f"{path}: {error}", fix="get the file again") from None
         self._path = path
         self._tensors: dict[str, ReaderTensor] = {tensor.name: tensor for tensor in reader.tensors}
-        values = {name: field.contents() for name, field in reader.fields.items()}
         self.family, self.tower = self._read(Fields(values, str(path)))
         self.recipe = self._recipe(Fields(values, str(path)))
 

@@ -124,6 +124,8 @@ def test_a_missing_file_is_named(name: str, said: str, checkpoint: Any, tmp_path
         ("config.json", {"text_config__num_hidden_layers": 1}, r"text\.layers\.1\..* has no place"),
         ("config.json", {"text_config__num_hidden_layers": 10**6}, "more than 1024"),
         ("config.json", {"text_config__rope_parameters": {"rope_type": "yarn"}}, "rope_type is yarn"),
+        ("config.json", {"text_config__rope_parameters": {"rope_theta": 1e300}}, "rope_theta is 1e.300, not"),
+        ("config.json", {"text_config__rms_norm_eps": 10**400}, "rms_norm_eps is 1000"),
         ("config.json", {"vision_config__model_type": "dinov2"}, "model_type is dinov2; known are"),
         ("config.json", {"vision_config__image_size": 60}, "60 is not a multiple of the patch size 8"),
         ("config.json", {"vision_config__image_size": 128}, "max_image_size is 64, not the tower's 128"),

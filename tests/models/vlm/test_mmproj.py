@@ -91,3 +91,8 @@ def test_files_that_do_not_fit(checkpoint: Any, tmp_path: Path) -> None:
         torn.write_bytes(whole[:length])
         with pytest.raises(BadModelError, match=r"torn\.gguf"):
             MmprojFile(torn)
+    for text in (b"clip.use_gelu", b"v.patch_embd.weight", b"idefics3"):  # a key, a tensor, a value
+        torn.write_bytes(whole.replace(text, b"\xff" + text[1:]))
+        with pytest.raises(BadModelError, match=r"torn\.gguf: .*utf-8") as caught:
+            MmprojFile(torn)
+        assert caught.value.fix
