@@ -30,6 +30,7 @@ _NO_SPACE = ("No space left on device", "Disk quota exceeded", "File too large",
 _FAILED_CONNECTION = re.compile(
     r"ConnectionError|ConnectTimeout|ReadTimeout|SSLError|ProxyError|ENOTFOUND|ECONN\w+"
 )
+_CAUSE = re.compile(r"Failed to establish a new connection: \[Errno -?\d+\] ([^'\")]+)")  # as pip says it
 _CP_TAG = re.compile(r"cp(\d)(\d+)")
 
 
@@ -164,6 +165,8 @@ def _failure(artefact: Artefact, client: str, output: str) -> NetworkError | OSE
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), artefact.file)
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if _FAILED_CONNECTION.search(line)]
+    causes = [cause[1] for line in errors if (cause := _CAUSE.search(line))]
+    errors = [f"cannot connect: {causes[-1]}"] if causes else errors
     errors = errors or [line for line in lines if line.lower().startswith(("error", "npm err"))]
     reason = (errors or lines or [f"{Path(client).name} said nothing"])[-1][:300]
     return NetworkError(
