@@ -33,48 +33,65 @@ def command() -> None:
     """
 
 
-@command.command("answers")
+@command.command("answers", short_help="Score answers on the question sets.")
 @click.option("--llm", metavar="MODEL", help="Let this model draft; 'demo' or a GGUF file.")
 @click.option("--quick", is_flag=True, help="The dev set only.")
 @click.option("--wrong", is_flag=True, help="Print each wrong dev answer to stderr.")
 @_JSON
 @_STRICT
 def answers(llm: str | None, quick: bool, wrong: bool, as_json: bool, strict: bool) -> int:
-    """Score answers on the question sets (needs the clips: EDGEVID_TEST_DATA)."""
+    """Score answers on the question sets (needs the clips: EDGEVID_TEST_DATA).
+
+    \b
+    Examples:
+      edgevid bench answers --json
+      edgevid bench answers --quick --wrong
+    """
     from edgevid.bench import answers as bench
 
     found = bench.rows(bench.find_data(), llm=llm, quick=quick, on_wrong=_print_wrong if wrong else None)
     return _finish("answers", list(found), as_json, strict)
 
 
-@command.command("decoder")
+@command.command("decoder", short_help="Speed and parity against llama.cpp.")
 @click.option("--quick", is_flag=True, help="Fits in a minute: depth 512 only.")
 @_FORCE
 @_THREADS
 @_JSON
 @_STRICT
 def decoder(quick: bool, force: bool, threads: int, as_json: bool, strict: bool) -> int:
-    """Decode, 10-token step and prefill against llama.cpp at its best settings, and parity."""
+    """Decode, 10-token step and prefill against llama.cpp at its best settings, and parity.
+
+    \b
+    Examples:
+      edgevid bench decoder --quick
+      edgevid bench decoder --threads 2 --json
+    """
     from edgevid.bench import decoder as bench
 
     refuse_when_loaded(force=force)
     return _finish("decoder", list(bench.rows(quick=quick, threads=threads)), as_json, strict, threads)
 
 
-@command.command("runtime")
+@command.command("runtime", short_help="Cost of the scheduler, hard deadlines.")
 @click.option("--quick", is_flag=True, help="Fits in a minute.")
 @_FORCE
 @_JSON
 @_STRICT
 def runtime(quick: bool, force: bool, as_json: bool, strict: bool) -> int:
-    """Cost of the scheduler, and hard deadlines beside other work, against asyncio and GStreamer."""
+    """Cost of the scheduler, and hard deadlines beside other work, against asyncio and GStreamer.
+
+    \b
+    Examples:
+      edgevid bench runtime --quick
+    """
     from edgevid.bench import runtime as bench
 
     refuse_when_loaded(force=force)
     return _finish("runtime", list(bench.rows(quick=quick)), as_json, strict)
 
 
-@command.command("lipsync")
+@command.command("lipsync", short_help="A live dub: latency, lips, clauses.")
 @click.option("--quick", is_flag=True, help="Four recordings, no judge, no dubs looked at.")
 @click.option(
     "--only", metavar="PART,...", default="", help="These parts alone: latency, sequential, judge, ..."
@@ -83,7 +100,13 @@ def runtime(quick: bool, force: bool, as_json: bool, strict: bool) -> int:
 @_JSON
 @_STRICT
 def lipsync(quick: bool, only: str, force: bool, as_json: bool, strict: bool) -> int:
-    """A live dub in real time against the same parts in a row; lips, clauses, VisemeNet."""
+    """A live dub in real time against the same parts in a row; lips, clauses, VisemeNet.
+
+    \b
+    Examples:
+      edgevid bench lipsync --quick
+      edgevid bench lipsync --only latency,judge --json
+    """
     from edgevid.bench import lipsync as bench
     from edgevid.bench.answers import find_data
 
@@ -92,7 +115,7 @@ def lipsync(quick: bool, only: str, force: bool, as_json: bool, strict: bool) ->
     return _finish("lipsync", _told(bench.rows(find_data(), quick=quick, only=parts)), as_json, strict)
 
 
-@command.command("streaming")
+@command.command("streaming", short_help="Retrieval of the KV cache.")
 @click.option("--quick", is_flag=True, help="At a depth of 2,000 tokens.")
 @click.option(
     "--only", metavar="PART,...", default="", help="These parts alone: e1, speed, disk, e2, e5, e4, e3."
@@ -105,7 +128,13 @@ def lipsync(quick: bool, only: str, force: bool, as_json: bool, strict: bool) ->
 def streaming(
     quick: bool, only: str, plots: Path | None, force: bool, threads: int, as_json: bool, strict: bool
 ) -> int:
-    """Retrieval of the KV cache: what it loses, against rivals, and what it saves."""
+    """Retrieval of the KV cache: what it loses, against rivals, and what it saves.
+
+    \b
+    Examples:
+      edgevid bench streaming --quick
+      edgevid bench streaming --only e1,speed --plots plots
+    """
     from edgevid.bench import streaming as bench
     from edgevid.bench.answers import find_data
 
@@ -115,7 +144,7 @@ def streaming(
     return _finish("streaming", _told(found, plots), as_json, strict, threads)
 
 
-@command.command("attention")
+@command.command("attention", short_help="Attention over pages against torch.")
 @click.option("--quick", is_flag=True, help="At 8K only.")
 @_PLOTS
 @_FORCE
@@ -123,7 +152,12 @@ def streaming(
 @_JSON
 @_STRICT
 def attention(quick: bool, plots: Path | None, force: bool, threads: int, as_json: bool, strict: bool) -> int:
-    """Attention over pages, dense and retrieved, against torch at 8K, 32K and 128K, with the roofline."""
+    """Attention over pages, dense and retrieved, against torch at 8K, 32K and 128K, with the roofline.
+
+    \b
+    Examples:
+      edgevid bench attention --quick
+    """
     from edgevid.bench import attention as bench
     from edgevid.bench.answers import find_data
 

@@ -28,6 +28,7 @@ _VERBS = {  # verb -> (module that holds its click command, one line for --help)
     "completion": ("edgevid.app.completion", "Print the shell completion script."),
 }
 _USAGE, _INTERRUPTED = 2, 130
+_NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())  # older clicks print their help themselves
 
 
 class _LazyGroup(click.Group):
@@ -82,6 +83,9 @@ def _run(args: list[str]) -> int:
     try:
         code = cli.main(args=args, prog_name="edgevid", standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except _NO_ARGUMENTS as error:
+        print(error.format_message(), file=sys.stderr)
+        return _USAGE
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.ClickException as error:

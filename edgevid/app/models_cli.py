@@ -52,6 +52,7 @@ def list_(as_json: bool) -> None:
             _emit(_status_json(status))
         _emit({"type": "total", "default_download_bytes": download, "default_installed_bytes": installed})
         return
+    click.echo(f"{'  pack':32} {'task':15} {'download':>9} {'installed':>9}  {'state':11}  licence")
     for status in statuses:
         _print_status(status)
     click.echo(f"defaults (*): {_mb(download)} to download, {_mb(installed)} installed, in {store.root}")
@@ -104,7 +105,7 @@ def pull(names: tuple[str, ...], defaults: bool, offline: bool, as_json: bool) -
         _report_skipped(status, as_json)
 
 
-@command.command()
+@command.command(short_help="Read and hash every file of packs.")
 @_names
 @_json
 def verify(names: tuple[str, ...], as_json: bool) -> None:
@@ -131,7 +132,7 @@ def verify(names: tuple[str, ...], as_json: bool) -> None:
         raise error(files, fix=f"edgevid models pull {packs}")
 
 
-@command.command()
+@command.command(short_help="Print the paths of a pack's files.")
 @click.argument("name")
 @click.argument("file", required=False)
 @_json
@@ -245,6 +246,8 @@ def _print_status(status: PackStatus) -> None:
     name = ("* " if pack.default else "  ") + ", ".join((pack.name, *pack.aliases))
     state = "installed" if status.installed else "channel off" if status.problem else "not pulled"
     sizes = f"{_mb(pack.download_bytes):>9} {_mb(pack.installed_bytes):>9}"
+    if all(artefact.scheme == "embedded" for artefact in pack.artefacts):
+        sizes = f"{'with edgevid':>19}"
     click.echo(f"{name:32} {pack.task:15} {sizes}  {state:11}  {pack.licence}")
     if status.problem:
         click.echo(f"    {status.problem}")

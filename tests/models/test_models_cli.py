@@ -43,6 +43,10 @@ def test_list_shows_every_pack_and_the_sum_of_the_defaults(house, call) -> None:
     assert 0 < total["default_download_bytes"] <= 350e6 and 0 < total["default_installed_bytes"] <= 350e6
     code, text, _ = call("list")
     assert code == 0 and all(name in text for name in by_name) and "defaults (*)" in text
+    head, *lines = text.splitlines()
+    assert head.split() == ["pack", "task", "download", "installed", "state", "licence"]
+    (embedded,) = (line for line in lines if "efficientnet-lite0" in line)
+    assert embedded.split()[3:6] == ["with", "edgevid", "installed"]
 
 
 def test_pull_where_verify_rm(house, call) -> None:
