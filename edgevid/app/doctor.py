@@ -111,6 +111,8 @@ def _extras() -> Iterator[Finding]:
             "dubbing from other languages than English (Whisper)",
             "pip install 'edgevid[asr]'",
         ),
+        ("uvicorn", "edgevid serve", "pip install 'edgevid[server]'"),
+        ("gguf", "watch --llm FOLDER, or with --mmproj", "pip install 'edgevid[hf]'"),
         ("aiortc", "calls in a browser (webrtc://)", "pip install 'edgevid[webrtc]'"),
         ("ctranslate2", "dubbing by neural translation (OPUS-MT, NLLB)", "pip install 'edgevid[mt]'"),
         ("espeakng_loader", "espeak-ng without a system package", "pip install 'edgevid[tts]'"),

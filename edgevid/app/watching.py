@@ -112,7 +112,11 @@ def run(plan: WatchPlan, request: Request) -> int:
             for source, camera in zip(opened, plan.cameras, strict=True):
                 if not isinstance(source, str):
                     watch.screen.opened(source.info, camera.name)
-                    duration_s = source.info.duration_s if len(opened) == 1 else None
+                    length_s = source.info.duration_s
+                    duration_s = length_s if len(opened) == 1 else None
+                    if length_s is not None and 0 < length_s <= request.start_s:
+                        ends = f"{source.info.uri} ends at {length_s:.1f} s"
+                        watch.screen.note(f"warning: {ends}, before --start {request.start_s:g}")
             with watch.screen.watching(duration_s):
                 watch.follow()
         except (KeyboardInterrupt, SystemExit):

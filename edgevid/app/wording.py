@@ -56,7 +56,11 @@ def answer_lines(answer: Answer, source: str | None) -> list[str]:
     name = f"{escape(source)}: " if source else ""
     lines = [f"[bold]? {name}{escape(answer.question)}[/]", f"  {escape(answer.text)}"]
     if answer.evidence:
-        spans = [f"{phrasing.interval(e)} (rows {_numbers(e.rows)})" for e in answer.evidence if e.rows]
+        spans = [
+            f"{phrasing.interval(e)} (row{'s' if len(e.rows) > 1 else ''} {_numbers(e.rows)})"
+            for e in answer.evidence
+            if e.rows
+        ]
         lines.append(f"  [dim]evidence: {'; '.join(spans[:_SPANS]) or 'the length of the video'}[/]")
     return [*lines, f"  [dim]{answer.latency_ms:.0f} ms, {escape(', '.join(answer.calls))}[/]"]
 

@@ -22,6 +22,8 @@ def test_every_part_of_a_dub_is_listed_with_what_installs_it() -> None:
         "ctranslate2",
         "espeakng_loader",
         "aiortc",
+        "uvicorn",
+        "gguf",
         "pack silero-vad",
         "pack moonshine-tiny-en",
         "pack whisper-base",

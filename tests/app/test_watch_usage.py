@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgevid.app.cli import _run
+from edgevid.media.encode import VideoWriter
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,15 @@ def test_nothing_is_written_over_a_picture_of_a_source(
     assert _run(["watch", source.format(folder=tmp_path), *named]) == 2
     assert "is a source, or is written twice" in capsys.readouterr().err
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"dear", b"dear"]
+
+
+def test_a_start_past_the_end_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = tmp_path / "clip.mp4"
+    with VideoWriter(clip, width=64, height=48, fps=5) as writer:
+        for _ in range(5):
+            writer.write(np.zeros((48, 64, 3), np.uint8))
+    assert _run(["watch", str(clip), "--channels", "cut", "--start", "100"]) == 0
+    assert f"warning: {clip} ends at 1.0 s, before --start 100" in capsys.readouterr().err
 
 
 def test_a_link_to_itself_is_no_bug(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
