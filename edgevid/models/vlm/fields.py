@@ -53,11 +53,13 @@ class Fields:
             raise self.bad(key, "is not true or false")
         return value
 
-    def count(self, key: str, default: int | None = None, *, least: int = 1) -> int:
-        """A whole number from ``least`` to 2^30."""
+    def count(self, key: str, default: int | None = None, *, least: int = 1, most: int = _MAX_COUNT) -> int:
+        """A whole number from ``least`` to ``most``."""
         value = self.get(key, default)
-        if type(value) is not int or not least <= value <= _MAX_COUNT:
+        if type(value) is not int or value < least:
             raise self.bad(key, f"is {str(value)[:40]}, not a whole number from {least}")
+        if value > most:
+            raise self.bad(key, f"is {str(value)[:40]}, more than {most}")
         return value
 
     def number(self, key: str, default: float | None = None) -> float:

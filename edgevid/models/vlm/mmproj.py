@@ -19,7 +19,6 @@ from edgevid.models.vlm.tower import (
     Activation,
     Floats,
     Tower,
-    bounded,
     check_tower,
 )
 
@@ -116,12 +115,12 @@ class MmprojFile:
         if kind not in _FAMILIES:
             raise fields.bad("clip.projector_type", f"is {kind[:40]}; known are {', '.join(_FAMILIES)}")
         family = _FAMILIES[kind]
-        layers = bounded(fields, "clip.vision.block_count", None, MAX_LAYERS)
+        layers = fields.count("clip.vision.block_count", most=MAX_LAYERS)
         is_clip = "class" in self
         tower = Tower(
-            side=bounded(fields, "clip.vision.image_size", None, MAX_SIDE),
-            patch=bounded(fields, "clip.vision.patch_size", None, MAX_SIDE),
-            heads=bounded(fields, "clip.vision.attention.head_count", None, MAX_WIDTH),
+            side=fields.count("clip.vision.image_size", most=MAX_SIDE),
+            patch=fields.count("clip.vision.patch_size", most=MAX_SIDE),
+            heads=fields.count("clip.vision.attention.head_count", most=MAX_WIDTH),
             eps=fields.number("clip.vision.attention.layer_norm_epsilon"),
             activation=_activation(fields),
             class_token=is_clip,
@@ -129,7 +128,7 @@ class MmprojFile:
             post_norm="post.weight" in self,
             taken=(layers,) if family == "idefics3" else _taken(fields, layers),
             drop_class=is_clip,
-            shuffle=bounded(fields, "clip.vision.projector.scale_factor", None, 64)
+            shuffle=fields.count("clip.vision.projector.scale_factor", most=64)
             if family == "idefics3"
             else 0,
             mlp_activation="gelu",
@@ -146,7 +145,7 @@ class MmprojFile:
         }
         if self.family == "llava":
             return FrameRecipe(side=side, filter="bicubic", fit="stretch", pad=True, **looks)
-        edge = bounded(fields, "clip.vision.preproc_image_size", side, MAX_SIDE)
+        edge = fields.count("clip.vision.preproc_image_size", side, most=MAX_SIDE)
         return FrameRecipe(side=side, filter="lanczos", fit="longest_then_stretch", edge=edge, **looks)
 
 

@@ -120,11 +120,9 @@ def _read_clip(fields: Fields, side: int) -> dict[str, Any]:
         return _read_square(fields, side)
     if crop is None:
         raise fields.bad("do_center_crop", "must be true when size is a shortest_edge")
-    edge = size.count("shortest_edge")
+    edge = size.count("shortest_edge", most=_MAX_SIDE)
     if edge < side:
         raise fields.bad("size", f"is smaller than the crop of {side}")
-    if edge > _MAX_SIDE:
-        raise fields.bad("size", f"is {edge}, more than {_MAX_SIDE}")
     return {"fit": "shortest_then_crop", "edge": edge}
 
 

@@ -94,7 +94,7 @@ class TextShape:
         rope = text.table("rope_parameters" if "rope_parameters" in text else "rope_scaling", {})
         return cls(
             architecture=kind,
-            layers=_at_most(text, "num_hidden_layers", 32, _MAX_LAYERS),
+            layers=text.count("num_hidden_layers", 32, most=_MAX_LAYERS),
             hidden=hidden,
             ff=text.count("intermediate_size", default.ff),
             heads=heads,
@@ -235,10 +235,3 @@ def _llama3_factors(shape: TextShape) -> npt.NDArray[np.float32]:
     frequency = shape.rope_base ** -(np.arange(0, shape.head_dim, 2) / shape.head_dim)
     mix = np.clip((context * frequency / (2 * math.pi) - low) / (high - low), 0.0, 1.0)
     return (1.0 / ((1 - mix) / factor + mix)).astype(np.float32)
-
-
-def _at_most(fields: Fields, key: str, default: int, most: int) -> int:
-    value = fields.count(key, default)
-    if value > most:
-        raise fields.bad(key, f"is {value}, more than {most}")
-    return value

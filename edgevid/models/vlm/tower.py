@@ -116,14 +116,14 @@ def tower_of(checkpoint: Checkpoint) -> tuple[Tower, CheckpointTower]:
         raise vision.bad("model_type", f"is {kind[:40]}; known are {', '.join(sorted(_DEFAULTS))}")
     default = _DEFAULTS[kind]
     is_clip = kind == "clip_vision_model"
-    layers = bounded(vision, "num_hidden_layers", 12, MAX_LAYERS)
+    layers = vision.count("num_hidden_layers", 12, most=MAX_LAYERS)
     strategy = config.text("vision_feature_select_strategy", "default")
     if strategy not in ("default", "full"):
         raise config.bad("vision_feature_select_strategy", f"is {strategy[:40]}, not default or full")
     tower = Tower(
-        side=bounded(vision, "image_size", default.side, MAX_SIDE),
-        patch=bounded(vision, "patch_size", default.patch, MAX_SIDE),
-        heads=bounded(vision, "num_attention_heads", default.heads, MAX_WIDTH),
+        side=vision.count("image_size", default.side, most=MAX_SIDE),
+        patch=vision.count("patch_size", default.patch, most=MAX_SIDE),
+        heads=vision.count("num_attention_heads", default.heads, most=MAX_WIDTH),
         eps=vision.number("layer_norm_eps", 1e-5 if is_clip else 1e-6),
         activation=_activation(vision, "hidden_act", "quick_gelu" if is_clip else "gelu_pytorch_tanh"),
         class_token=is_clip,
@@ -131,7 +131,7 @@ def tower_of(checkpoint: Checkpoint) -> tuple[Tower, CheckpointTower]:
         post_norm=is_idefics3,
         taken=(layers,) if is_idefics3 else _taken(config, layers),
         drop_class=not is_idefics3 and strategy == "default",
-        shuffle=bounded(config, "scale_factor", 2, 64) if is_idefics3 else 0,
+        shuffle=config.count("scale_factor", 2, most=64) if is_idefics3 else 0,
         mlp_activation=_activation(config, "projector_hidden_act", "gelu"),
     )
     check_tower(tower, config)
@@ -162,14 +162,6 @@ def bucketed_positions(patches: int) -> npt.NDArray[np.int64]:
     bucket = np.searchsorted(edges, np.minimum(at, np.float32(1.0 - 1e-6)), side="right")
     grid: npt.NDArray[np.int64] = bucket[:, None] * patches + bucket[None, :]
     return grid.reshape(-1)
-
-
-def bounded(fields: Fields, key: str, default: int | None, most: int) -> int:
-    """A count from 1 to ``most``."""
-    value = fields.count(key, default)
-    if value > most:
-        raise fields.bad(key, f"is {value}, more than {most}")
-    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def test_of_a_strip_only_the_middle_is_scaled(shape: tuple[int, int, int]) -> No
 
 def test_a_crop_cannot_ask_for_pictures_of_any_size() -> None:
     config = {"size": {"shortest_edge": 1 << 20}, "crop_size": {"height": 32, "width": 32}}
-    with pytest.raises(BadModelError, match="size is 1048576, more than 4096"):
+    with pytest.raises(BadModelError, match="shortest_edge is 1048576, more than 4096"):
         FrameRecipe.of_config(Fields(config, "x"), side=32)
 
 
