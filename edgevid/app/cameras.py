@@ -11,6 +11,7 @@ from pathlib import Path
 from edgevid.app.quantities import parse_age_s, parse_bytes
 from edgevid.app.toml_table import Table
 from edgevid.core.errors import BadInputError
+from edgevid.core.kv_config import KV_DTYPES, KvDtype
 from edgevid.core.nouns import KINDS, Kind
 from edgevid.media.uri import redact
 from edgevid.memory.erasing import Retention
@@ -47,12 +48,14 @@ class WatchPlan:
         save: the timeline's file.
         session: keep what decoders have seen beside it, and go on from there.
         kv_ram: bytes for the KV cache of each decoder of a session; None = no cap.
+        kv_dtype: what decoders keep keys and values as.
     """
 
     cameras: tuple[Camera, ...]
     save: Path | None = None
     session: bool = False
     kv_ram: int | None = None
+    kv_dtype: KvDtype = "f16"
     keep: Retention | None = None
     threads: int = 0
     llm: str | None = None
@@ -116,6 +119,7 @@ def read_plan(path: Path) -> WatchPlan:
         save=Path(kept) if kept else None,
         session=bool(session),
         kv_ram=top.convert("kv_ram", parse_bytes),
+        kv_dtype=_kv_dtype(top),
         keep=Retention(keep.convert("age", parse_age_s), keep.convert("size", parse_memory_bytes)),
         threads=top.take("threads", int, 0),
         llm=top.take("llm", str, None),
@@ -125,6 +129,8 @@ def read_plan(path: Path) -> WatchPlan:
     )
     if plan.kv_ram is not None and not (plan.session and plan.llm):
         raise top.wrong("kv_ram", "needs session and llm")
+    if plan.kv_dtype != "f16" and not plan.llm:
+        raise top.wrong("kv_dtype", "needs llm")
     if plan.mmproj and not plan.llm:
         raise top.wrong("mmproj", "needs llm")
     if plan.notify_command and plan.notify_webhook:
@@ -161,6 +167,14 @@ def _cameras(top: Table, defaults: Camera) -> tuple[Camera, ...]:
     if not 1 <= len(cameras) <= _MOST_CAMERAS:
         raise top.wrong("camera", f"{len(cameras)} of them; write 1 to {_MOST_CAMERAS} [[camera]] tables")
     return named(cameras)
+
+
+def _kv_dtype(table: Table) -> KvDtype:
+    name = table.take("kv_dtype", str, "f16")
+    for dtype in KV_DTYPES:
+        if name == dtype:
+            return dtype
+    raise table.wrong("kv_dtype", f"'{name}' is none of {', '.join(KV_DTYPES)}")
 
 
 def _fps(table: Table, default: float) -> float:

@@ -14,6 +14,7 @@ from edgevid.app.outputs import check_outputs
 from edgevid.app.quantities import Finite, parse_age_s, parse_bytes
 from edgevid.app.watching import Request, run
 from edgevid.core.errors import UsageError
+from edgevid.core.kv_config import KV_DTYPES
 from edgevid.core.nouns import KINDS, Kind
 from edgevid.memory.erasing import Retention
 
@@ -84,6 +85,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--kv-ram", metavar="SIZE", help="RAM for the past of --llm, such as 200MB; older goes to FILE.kv."
 )
+@click.option(
+    "--kv-dtype",
+    type=click.Choice(KV_DTYPES),
+    default="f16",
+    show_default=True,
+    help="What --llm keeps its past as; int8 takes 0.53 of the RAM and disk.",
+)
 @click.option("--keep-age", metavar="AGE", help="Forget rows older than AGE, such as 12h or 7d.")
 @click.option("--keep-size", metavar="SIZE", help="Forget the oldest rows beyond SIZE, such as 500MB or 2GB.")
 @click.option("--sheet", type=_FILE, help="Write an annotated contact sheet PNG.")
@@ -134,7 +142,7 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: Path | None
 # What the file decides when there is one.
 _IN_FILE = (
     *("live", "notify", "notify_command", "notify_webhook", "llm", "mmproj", "fps", "channels", "threads"),
-    *("save", "session", "kv_ram", "keep_age", "keep_size"),
+    *("save", "session", "kv_ram", "kv_dtype", "keep_age", "keep_size"),
 )
 
 
@@ -155,6 +163,8 @@ def _plan_of_line(sources: tuple[str, ...], options: dict[str, Any]) -> WatchPla
         raise UsageError("--save and --session name two timelines", fix="choose one")
     if options["kv_ram"] and not (options["session"] and options["llm"]):
         raise UsageError("--kv-ram without --session and --llm", fix="--llm MODEL --session FILE")
+    if options["kv_dtype"] != "f16" and not options["llm"]:
+        raise UsageError("--kv-dtype without --llm", fix="--llm MODEL")
     if options["mmproj"] and not options["llm"]:
         raise UsageError("--mmproj without --llm", fix="--llm TEXT.gguf --mmproj FILE")
     if (options["notify_command"] or options["notify_webhook"]) and not options["notify"]:
@@ -174,6 +184,7 @@ def _plan_of_line(sources: tuple[str, ...], options: dict[str, Any]) -> WatchPla
         save=options["save"] or options["session"],
         session=options["session"] is not None,
         kv_ram=parse_bytes(options["kv_ram"]) if options["kv_ram"] else None,
+        kv_dtype=options["kv_dtype"],
         keep=Retention(
             parse_age_s(options["keep_age"]) if options["keep_age"] else None,
             parse_memory_bytes(options["keep_size"]) if options["keep_size"] else None,

@@ -208,14 +208,19 @@ def _wire(
 
 def _kv(plan: WatchPlan, camera: Camera) -> KVConfig | None:
     """With a session, what is sealed outlives the process; of several cameras each has a file."""
-    if not plan.session or plan.llm is None or plan.save is None:
+    if plan.llm is None:
         return None
     from edgevid.core.kv_config import KVConfig, RetrievalConfig
+
+    if not plan.session or plan.save is None:
+        return KVConfig(dtype=plan.kv_dtype)
     from edgevid.stream.kv_session import forget_old, kv_file
 
     path = kv_file(plan.save, camera.name if len(plan.cameras) > 1 else None)
     forget_old(path, plan.keep)
-    return KVConfig(retrieval=RetrievalConfig(), session_file=path, ram_bytes=plan.kv_ram)
+    return KVConfig(
+        retrieval=RetrievalConfig(), dtype=plan.kv_dtype, session_file=path, ram_bytes=plan.kv_ram
+    )
 
 
 def _screen(request: Request, sessions: Sequence[StreamSession], several: Several) -> Screen:

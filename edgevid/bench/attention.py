@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,11 +49,14 @@ class Machine(NamedTuple):
 
 
 class Timed(NamedTuple):
-    """Milliseconds a layer: dense, retrieved (of which choosing), torch by dtype; the share retrieved."""
+    """Milliseconds a layer: dense, retrieved (of which choosing), both with int8 pages, torch by dtype; the
+    share retrieved."""
 
     dense: float
     ours: float
     choosing: float
+    dense_int8: float
+    ours_int8: float
     torch: dict[str, float]
     share: float
 
@@ -101,6 +105,7 @@ def rows_at(
     traces, layers, own_layers = _layers(model, dense, frame, DEPTHS[name], config)
     torch_layers = _torch_layers(layers, threads)
     kept = [PagedLayer(layer, threads=threads) for layer in layers]
+    in_int8 = [PagedLayer(layer, threads=threads, dtype="int8") for layer in layers]
     for what, count, (torch_goal, dense_goal) in (
         ("decode", 1, (GOALS[name][0], None)),
         ("10-row frame step", ROWS, (None, GOALS[name][1])),
@@ -110,7 +115,7 @@ def rows_at(
             layer.extents(layer.choose(q, config), config)[1]
             for layer, q in zip(own_layers, queries, strict=True)
         ]
-        found = _time(kept, queries, torch_layers, config, rounds)
+        found = _time(kept, in_int8, queries, torch_layers, config, rounds)
         method = (
             f"{kept[0].tokens} tokens, {len(kept)} layers, ms a layer, median of {rounds} rounds, "
             f"{threads} threads"
@@ -123,6 +128,18 @@ def rows_at(
         yield from _cost(measure, found, kept[0], queries[0], machine, method)
         ratio = found.dense / found.ours
         yield _against(f"{measure}, over our dense", ratio, dense_goal, enough, method)
+        for what, f16, int8 in (
+            ("dense", found.dense, found.dense_int8),
+            ("with retrieval", found.ours, found.ours_int8),
+        ):
+            yield Row(
+                f"{measure}, {what}, int8 over f16",
+                round(f16 / int8, 2),
+                "x",
+                None,
+                None,
+                f"{int8:.3f} ms; {method}",
+            )
         if found.torch:
             best = min(found.torch, key=lambda dtype: found.torch[dtype])
             how = ", ".join(f"torch {dtype} {ms:.3f} ms" for dtype, ms in found.torch.items())
@@ -187,6 +204,7 @@ def _layers(
 
 def _time(
     layers: Sequence[PagedLayer],
+    in_int8: Sequence[PagedLayer],
     queries: Sequence[Floats],
     torch_layers: dict[str, list[Callable[[Floats], Callable[[], object]]]],
     config: RetrievalConfig,
@@ -203,24 +221,31 @@ def _time(
         for layer, q in pairs:
             layer.choose(q, config)
 
-    def ours() -> None:
-        for (layer, q), (extents, _) in zip(pairs, chosen, strict=True):
+    def ours(kept: Sequence[PagedLayer]) -> None:
+        for layer, q, (extents, _) in zip(kept, queries, chosen, strict=True):
             layer.choose(q, config)
             layer.attend(q, extents)
 
-    def dense() -> None:
-        for layer, q in pairs:
+    def dense(kept: Sequence[PagedLayer]) -> None:
+        for layer, q in zip(kept, queries, strict=True):
             layer.attend(q, layer.everything)
 
     def all_of(calls: list[Callable[[], object]]) -> Callable[[], object]:
         return lambda: [call() for call in calls]
 
-    sides: dict[str, Callable[[], object]] = {"dense": dense, "ours": ours, "choosing": choosing}
+    sides: dict[str, Callable[[], object]] = {
+        "dense": partial(dense, layers),
+        "ours": partial(ours, layers),
+        "choosing": choosing,
+        "dense_int8": partial(dense, in_int8),
+        "ours_int8": partial(ours, in_int8),
+    }
     sides |= {f"torch {dtype}": all_of(calls) for dtype, calls in peers.items()}
     ms = {side: value / len(layers) for side, value in _in_turn(sides, rounds).items()}
     torch = {side.removeprefix("torch "): value for side, value in ms.items() if side.startswith("torch ")}
     share = float(np.mean([share for _, share in chosen]))
-    return Timed(ms["dense"], ms["ours"], ms["choosing"], torch, share)
+    own = {side: value for side, value in ms.items() if not side.startswith("torch ")}
+    return Timed(**own, torch=torch, share=share)
 
 
 def _in_turn(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:

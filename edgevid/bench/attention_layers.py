@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgevid.bench.streaming_traces import Floats, Trace
-from edgevid.core.kv_config import KVConfig, RetrievalConfig
+from edgevid.core.kv_config import KVConfig, KvDtype, RetrievalConfig
 from edgevid.ops.cluster_scores import cluster_scores
 from edgevid.ops.kv_seal import LANES
 from edgevid.ops.paged_attention import Extent, KvCache
@@ -61,11 +61,16 @@ def stretch(
 class PagedLayer:
     """A stretched layer in the cache of :mod:`edgevid.ops.paged_attention`, and its table of clusters."""
 
-    def __init__(self, layer: Stretched, *, threads: int) -> None:
+    def __init__(self, layer: Stretched, *, threads: int, dtype: KvDtype = "f16") -> None:
         self.tokens, self.kv_heads, self._dim = layer.k.shape
         pages = -(-self.tokens // _PAGE)
         self._cache = KvCache(
-            num_pages=pages, page_size=_PAGE, num_kv_heads=self.kv_heads, head_dim=self._dim, threads=threads
+            num_pages=pages,
+            page_size=_PAGE,
+            num_kv_heads=self.kv_heads,
+            head_dim=self._dim,
+            dtype=dtype,
+            threads=threads,
         )
         self.everything: Extents = [list(_extents(0, self.tokens))]
         self._cache.append(layer.k, layer.v, self.everything[0])

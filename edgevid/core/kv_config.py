@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+KvDtype = Literal["f16", "int8"]
+KV_DTYPES: tuple[KvDtype, ...] = get_args(KvDtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class KVConfig:
     max_tokens: int | None = None
     sinks: int = 64
     retrieval: RetrievalConfig | None = None
-    dtype: Literal["f16", "int8"] = "f16"
+    dtype: KvDtype = "f16"
     session_file: str | Path | None = None
     ram_bytes: int | None = None
 
@@ -94,8 +97,8 @@ class KVConfig:
             raise ValueError(f"page_size is {self.page_size}, must be at least 1")
         if self.sinks < 0:
             raise ValueError(f"sinks is {self.sinks}, must not be negative")
-        if self.dtype not in ("f16", "int8"):
-            raise ValueError(f"dtype is {self.dtype}, must be f16 or int8")
+        if self.dtype not in KV_DTYPES:
+            raise ValueError(f"dtype is {self.dtype}, must be {' or '.join(KV_DTYPES)}")
         if self.max_tokens is not None and self.max_tokens <= self.sinks:
             raise ValueError(f"max_tokens ({self.max_tokens}) must exceed sinks ({self.sinks})")
         if self.retrieval is not None and self.retrieval.segment % self.page_size:

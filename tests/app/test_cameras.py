@@ -42,6 +42,8 @@ def test_the_example_is_read_as_it_says() -> None:
         ("[keep]\n\ndays = 3\n[[camera]]\nsource='a'", ":3: [keep]: days: is not a key"),
         ("keep = 3\n[[camera]]\nsource='a'", ":1: keep: must be a table"),
         ("mmproj = 'a'\n[[camera]]\nsource='a'", ":1: mmproj: needs llm"),
+        ("kv_dtype = 'int8'\n[[camera]]\nsource='a'", ":1: kv_dtype: needs llm"),
+        ("llm='demo'\nkv_dtype = 'q4'\n[[camera]]\nsource='a'", ":2: kv_dtype: 'q4' is none of f16, int8"),
         ("[notifier]\ncommand='a'\nwebhook='b'\n[[camera]]\nsource='a'", ":3: [notifier]: webhook: and"),
         ("[[camera]]\nsource='a'\n[notifier]\ncommand='a'", ":3: notifier: has nothing to tell of"),
         ("[camera]\nsource='a'", ":1: camera: must be a table in double brackets"),

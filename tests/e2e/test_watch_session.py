@@ -38,6 +38,8 @@ def test_a_decoder_goes_on_where_the_session_ended(edgevid: Run, clip: Path, tmp
         (("--save", "a", "--session", "b"), "two timelines"),
         (("--kv-ram", "1GB"), "without --session"),
         (("--kv-ram", "1GB", "--session", "b"), "without --session and --llm"),
+        (("--kv-dtype", "int8"), "--kv-dtype without --llm"),
+        (("--kv-dtype", "q4"), "'q4' is not one of 'f16', 'int8'"),
     ],
 )
 def test_options_that_contradict_are_refused(edgevid: Run, clip: Path, options: Any, says: str) -> None:
