@@ -237,6 +237,14 @@ def test_whisper_recognises(whisper: Path, test_data: Path) -> None:
 
 
 @pytest.mark.packs
+def test_a_whisper_is_not_asked_for_a_language_it_does_not_know(whisper: Path, store: ModelStore) -> None:
+    for folder, language in ((whisper, "es"), (store.where("whisper-base")["model.bin"].parent, "tlh")):
+        with pytest.raises(MissingPartError, match=f"does not know language '{language}'"):
+            FasterWhisperRecognizer(folder, language=language)
+    FasterWhisperRecognizer(whisper, language="en-us").close()
+
+
+@pytest.mark.packs
 def test_whisper_hears_which_language_it_is(store: ModelStore, test_data: Path) -> None:
     pytest.importorskip("faster_whisper", reason="pip install 'edgevid[asr]'")
     recognizer = FasterWhisperRecognizer(store.where("whisper-base")["model.bin"].parent, language=None)

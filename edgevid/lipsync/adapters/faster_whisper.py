@@ -29,7 +29,7 @@ class FasterWhisperRecognizer:
         language: the one given, or heard last.
 
     Raises:
-        MissingPartError: faster-whisper is not installed.
+        MissingPartError: faster-whisper is not installed, or the model does not know ``language``.
         BadModelError: the folder holds no such model.
     """
 
@@ -49,7 +49,12 @@ class FasterWhisperRecognizer:
             )
         except (RuntimeError, OSError, ValueError) as error:
             raise BadModelError(f"{folder}: faster-whisper cannot load it: {error}") from None
-        self._given = language
+        if language is not None and language.split("-")[0] not in self._model.supported_languages:
+            raise MissingPartError(
+                f"{folder}: this Whisper does not know language {language!r}",
+                fix="name a Whisper of many languages, and one it knows",
+            )
+        self._given = None if language is None else language.split("-")[0]
         self.language = language
 
     def recognize(self, samples: Floats, rate: int) -> str:
