@@ -71,16 +71,21 @@ def seeds(target: str) -> Path:
 
 
 def write_sessions(folder: Path) -> None:
-    """Session files of a tiny model: part of the sinks; a sealed segment and a save."""
-    from edgevid.core.kv_config import KVConfig, RetrievalConfig
+    """Session files of a tiny model: part of the sinks; a sealed segment and a save; the same in int8."""
+    from edgevid.core.kv_config import KVConfig, KvDtype, RetrievalConfig
     from edgevid.models.native_llm import NativeLanguageModel
 
     shape = TinyModel(layers=1, hidden=32, heads=2, kv_heads=1, ff=32, vocab=260, context=128)
     retrieval = RetrievalConfig(segment=32, recent=16, clusters=4, min_sealed=0)
     with TemporaryDirectory() as scratch:
         model = write_tiny(Path(scratch) / "tiny.gguf", shape)
-        kv = KVConfig(page_size=16, sinks=16, retrieval=retrieval)
-        for name, tokens in (("sinks", 9), ("sealed", 70)):
+        files: tuple[tuple[str, int, KvDtype], ...] = (
+            ("sinks", 9, "f16"),
+            ("sealed", 70, "f16"),
+            ("int8", 70, "int8"),
+        )
+        for name, tokens, dtype in files:
+            kv = KVConfig(page_size=16, sinks=16, retrieval=retrieval, dtype=dtype)
             language = NativeLanguageModel(model, kv=kv, threads=1)
             sequence = language.new_sequence(session_file=folder / f"seed-{name}")
             for token in range(tokens):

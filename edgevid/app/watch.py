@@ -90,7 +90,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     type=click.Choice(KV_DTYPES),
     default="f16",
     show_default=True,
-    help="What --llm keeps its past as; int8 takes 0.53 of the RAM and disk.",
+    help="What --llm keeps its past as; int8 takes 0.52 of the RAM and disk.",
 )
 @click.option("--keep-age", metavar="AGE", help="Forget rows older than AGE, such as 12h or 7d.")
 @click.option("--keep-size", metavar="SIZE", help="Forget the oldest rows beyond SIZE, such as 500MB or 2GB.")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgevid.bench.parity import agreement, log_softmax
+from edgevid.core.kv_config import KVConfig
 from edgevid.models.chat import Message, chat_tokens
 from edgevid.models.hashing import sha256_of
 from edgevid.models.native_llm import NativeLanguageModel
@@ -53,6 +54,19 @@ def test_usual_mode_is_as_close_to_exact_as_llama_cpp_is(
     top1, kl = agreement(recorded["top_ids"], recorded["top_logprobs"], logits)
     assert top1 >= float(recorded["usual_top1"]) - 0.01
     assert kl <= 1.15 * float(recorded["usual_kl"])
+
+
+def test_int8_keys_and_values_cost_no_likelihood(
+    path: Path, model: NativeLanguageModel, recorded: dict[str, Any]
+) -> None:
+    """1,000 tokens of real text, dense. The goal is retrieval's, 0.02 nats; measured: 0.003."""
+    ids = recorded["ids"][:1001].tolist()
+    nll = []
+    for kept in (model, NativeLanguageModel(path, kv=KVConfig(dtype="int8"))):
+        logits = kept.new_sequence().append_tokens(ids[:-1], logits="all")
+        nll.append(-log_softmax(logits)[np.arange(1000), ids[1:]])
+    assert abs((nll[1] - nll[0]).mean()) <= 0.02
+    assert np.abs(nll[1] - nll[0]).max() > 0
 
 
 def test_exact_mode_agrees_with_torch(path: Path, recorded: dict[str, Any]) -> None:
