@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -139,6 +140,7 @@ _CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _dubbing,
     _extras,
 )
+_PIPED_COLUMNS = 160
 _MARKS = {
     "ok": "[green]ok[/]",
     "optional": "[dim]--[/]",
@@ -178,4 +180,5 @@ def _print(findings: list[Finding], show_all: bool) -> None:
         if show_all or finding.state != "optional":
             detail, fix = escape(finding.detail), escape(finding.fix or "")  # "edgevid[vlm]" is no markup
             table.add_row(finding.part, _MARKS[finding.state], detail, fix)
-    Console().print(table)
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    Console(width=_PIPED_COLUMNS if piped else None).print(table)

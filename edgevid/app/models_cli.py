@@ -171,7 +171,7 @@ def rm(names: tuple[str, ...], as_json: bool) -> None:
         if as_json:
             _emit({"type": "removed", "name": name, "bytes": freed})
         else:
-            click.echo(f"removed {name}, {_mb(freed)}")
+            click.echo(f"removed {name}, {_mb(freed)}" if freed else f"{name} was not installed")
 
 
 @command.command()

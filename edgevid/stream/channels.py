@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from edgevid.core.errors import MissingPartError
 from edgevid.core.nouns import KINDS, Kind
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def choose(store: ModelStore, wanted: Iterable[Kind] | None) -> tuple[tuple[Kind
 
 
 def visual(store: ModelStore, threads: int, kinds: tuple[Kind, ...]) -> Sequence[VisualChannel]:
-    """The visual channels among ``kinds``, loaded."""
+    """The visual channels among ``kinds``, loaded; MissingPartError when packs were not pulled."""
+    _require(store, kinds)
     if not set(kinds) & {"object", "class", "text", "cut"}:
         return ()
     from edgevid.perception import vision
@@ -41,12 +43,23 @@ def visual(store: ModelStore, threads: int, kinds: tuple[Kind, ...]) -> Sequence
 
 
 def audio(store: ModelStore, kinds: tuple[Kind, ...]) -> Sequence[AudioChannel]:
-    """The audio channels among ``kinds``, loaded; one thread, for the ear works beside the eye."""
+    """The audio channels among ``kinds``, loaded; one thread, for the ear works beside the eye. As above."""
+    _require(store, kinds)
     if not set(kinds) & {"speech", "sound"}:
         return ()
     from edgevid.perception import audio as hearing
 
     return hearing.default_channels(store, threads=1, channels=kinds)
+
+
+def _require(store: ModelStore, kinds: tuple[Kind, ...]) -> None:
+    """Name all packs that are missing at once, where each channel would name its own."""
+    packs = [_pack_of(kind) for kind in kinds if kind != "cut"]
+    missing = [pack for pack in packs if not store.status(pack).installed]
+    if len(missing) > 1:
+        raise MissingPartError(
+            f"model packs {', '.join(missing)} are not installed", fix="edgevid models pull --default"
+        )
 
 
 def _pack_of(kind: Kind) -> str:

@@ -42,6 +42,17 @@ def test_a_machine_without_speech_programs(monkeypatch: pytest.MonkeyPatch, tmp_
     assert findings["translation: en-ca"].fix == "apt-get install apertium apertium-eng-cat"
 
 
+def test_in_a_pipe_a_finding_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    _print(
+        [Finding("pack of a long name", "missing", "what it is for " * 4, "edgevid models pull it")],
+        show_all=False,
+    )
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
 def test_extras_keep_their_brackets(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,8 @@ def test_pull_where_verify_rm(house, call) -> None:
     code, out, _ = call("verify")
     assert code == 0 and "one/a.bin" in out
     assert call("pull", "one")[1].startswith("there  one")
-    assert call("rm", "one")[0] == 0
+    assert call("rm", "one")[1].startswith("removed one, ")
+    assert call("rm", "one")[:2] == (0, "one was not installed\n")
     assert call("where", "one")[0] == 4
 
 

@@ -28,5 +28,9 @@ def test_without_npm_objects_are_left_out_and_said_to_be(
 def test_a_pack_that_was_only_not_pulled_is_an_error_that_names_the_command(tmp_path: Path) -> None:
     from edgevid.stream.session import StreamSession
 
-    with pytest.raises(MissingPartError, match="edgevid models pull"):
+    with pytest.raises(
+        MissingPartError, match=r"packs centernet-coco, ppocr, .*edgevid models pull --default"
+    ):
         StreamSession(store=ModelStore(tmp_path))
+    with pytest.raises(MissingPartError, match=r"pack ppocr .*edgevid models pull ppocr"):
+        StreamSession(store=ModelStore(tmp_path), channels=("text", "cut"))
