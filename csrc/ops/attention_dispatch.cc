@@ -57,7 +57,7 @@ struct Job {
             p.num_tokens(),
             p.num_rows(),
             q.data + column,
-            out.data + column,
+            values ? out.data + column : nullptr,
             q.stride,
             out.stride,
             group,

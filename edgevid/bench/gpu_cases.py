@@ -13,6 +13,7 @@ from edgevid.kernels.build import Shape, ceil_div
 from edgevid.ops import cluster_assign, cluster_scores, hash_codes, kv_seal, select_mass
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import GpuOps
+from edgevid.ops.kv_pages import KvType, key_scales
 from edgevid.ops.paged_attention import Extent, NumpyCache
 
 ATTENTION_BOUND = 1e-4
@@ -50,28 +51,31 @@ class Case:
 
 def cases(sizes: Sizes) -> Iterator[Case]:
     """All kernels; inputs come from fixed seeds."""
-    yield from _attention(sizes)
+    yield from _attention(sizes, "f16")
+    yield from _attention(sizes, "int8")
     yield from _clusters(sizes)
 
 
-def _attention(s: Sizes) -> Iterator[Case]:
-    token_bytes = 2 * 2 * s.num_kv_heads * s.head_dim
+def _attention(s: Sizes, dtype: KvType) -> Iterator[Case]:
+    row_bytes = 2 * 4 * s.num_kv_heads * s.head_dim  # of a token as it is appended
+    token_bytes = row_bytes // 2
+    if dtype == "int8":
+        token_bytes = s.num_kv_heads * (2 * s.head_dim + 2 * (key_scales(s.head_dim) + 1))
     for rows in (1, s.rows):
-        filled = _Filled(s, rows)
-        what = f"{rows} rows over {s.tokens} tokens"
+        filled = _Filled(s, rows, dtype)
+        what = f"{dtype}, {rows} rows over {s.tokens} tokens"
         moved = token_bytes * s.tokens
         yield Case(f"paged_attention, {what}", moved, filled.attend_error, ATTENTION_BOUND)
         yield Case(f"attention mass, {what}", moved // 2, filled.mass_error, ATTENTION_BOUND)
-    yield Case(
-        f"kv_append, {s.tokens} tokens", 3 * token_bytes * s.tokens, filled.append_error, ATTENTION_BOUND
-    )
-    yield Case(f"kv_seal, {s.tokens} tokens", 2 * token_bytes * s.tokens, filled.seal_error, ATTENTION_BOUND)
+    what, written = f"{dtype}, {s.tokens} tokens", (row_bytes + token_bytes) * s.tokens
+    yield Case(f"kv_append, {what}", written, filled.append_error, ATTENTION_BOUND)
+    yield Case(f"kv_seal, {what}", 2 * token_bytes * s.tokens, filled.seal_error, ATTENTION_BOUND)
 
 
 class _Filled:
     """A cache of random tokens, and queries that attend all of them."""
 
-    def __init__(self, s: Sizes, rows: int) -> None:
+    def __init__(self, s: Sizes, rows: int, dtype: KvType) -> None:
         self._q = _normal(1, rows, s.num_kv_heads * s.group, s.head_dim)
         self._k, self._v = (_normal(seed, s.tokens, s.num_kv_heads, s.head_dim) for seed in (2, 3))
         pages = ceil_div(s.tokens, s.page_size)
@@ -80,7 +84,7 @@ class _Filled:
             "page_size": s.page_size,
             "num_kv_heads": s.num_kv_heads,
             "head_dim": s.head_dim,
-            "dtype": "f16",
+            "dtype": dtype,
         }
         held = [min(s.page_size, s.tokens - page * s.page_size) for page in range(pages)]
         self._extents = [Extent(page, 0, count) for page, count in enumerate(held)]

@@ -76,7 +76,7 @@ class KVConfig:
         sinks: tokens at the start of the stream that are never dropped.
         retrieval: None = attend everything that is kept. The native decoder only.
         dtype: what keys and values are kept as. ``int8`` with scales takes 0.52 of the bytes of ``f16``
-            (docs/DECISIONS/026). The native decoder only.
+            (docs/DECISIONS/026). The native decoder and :mod:`edgevid.integrations.transformers` only.
         session_file: the sequence goes on from this file, and writes each sealed segment to it; made when it
             does not exist. One sequence at a time. The native decoder only.
         ram_bytes: RAM for the cache in all: pages of tokens not yet sealed, the index of clusters, and slots

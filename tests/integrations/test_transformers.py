@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,6 +77,9 @@ def test_half_precision_costs_little() -> None:
     want = eager_logits(eager, tokens)
     got = streamed(ours, tokens, RetrievalCache(ours.config, small_kv(mass=1.0)), [280, 20])
     assert 0 < (got - want).abs().max() <= 0.02 * want.abs().max()
+    narrow = RetrievalCache(ours.config, replace(small_kv(mass=1.0), dtype="int8"))
+    in_int8 = streamed(ours, tokens, narrow, [280, 20])
+    assert (got - want).abs().mean() < (in_int8 - want).abs().mean() <= 0.02 * want.abs().max()
     bfloat = ours.to(torch.bfloat16)
     cache = RetrievalCache(bfloat.config, small_kv(mass=1.0))
     assert streamed(bfloat, tokens, cache, [280, 20]).dtype == torch.bfloat16

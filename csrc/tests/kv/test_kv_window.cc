@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include "kv/page_rows.h"
@@ -22,7 +23,9 @@ double bound_of(ops::KvType type) {
 }
 
 TEST_P(ShiftPage, EqualsWritingAtTheLaterPositions) {
-  const auto [type, rope_layout, head_dim] = GetParam();
+  const ops::KvType type = std::get<0>(GetParam());
+  const ops::RopeLayout rope_layout = std::get<1>(GetParam());
+  const int head_dim = std::get<2>(GetParam());
   PageLayout layout;
   layout.shape = {16, 3, head_dim, type};
   layout.n_layers = 2;
