@@ -311,6 +311,41 @@ def test_an_offer_that_does_not_come_whole(
     assert not caplog.records
 
 
+def test_offers_that_fail_or_never_connect_leave_nothing(
+    aiortc: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from edgevid.media.webrtc.source import WebRtcReceiver
+
+    async def offered() -> str:
+        peer = _peer()
+        for kind in ("video", "audio"):
+            peer.addTransceiver(kind)
+        await peer.setLocalDescription(await peer.createOffer())
+        await peer.close()
+        return str(peer.localDescription.sdp)
+
+    monkeypatch.setattr("edgevid.media.webrtc.endpoint._CONNECT_S", 0.1)
+    offer, sdp = asyncio.run(offered()), {"Content-Type": "application/sdp"}
+    receiver = WebRtcReceiver(
+        parse_uri("webrtc://127.0.0.1:0"), Intake(ReadStats(live=LiveStats())), limits=MediaLimits()
+    )
+    receiver.start()
+    _page_once_up(receiver.endpoint.port)
+    url = httpx.URL(f"http://127.0.0.1:{receiver.endpoint.port}/whip")
+    for _ in range(3):
+        assert httpx.post(url, content=offer.replace("a=mid:0\r\n", ""), headers=sdp).status_code == 400
+        answer = httpx.post(url, content=offer, headers=sdp)
+        assert answer.status_code == 201
+        assert httpx.delete(url.join(answer.headers["location"])).status_code == 200
+    for _ in range(100):
+        if not receiver.endpoint._tasks:
+            break
+        time.sleep(0.1)
+    assert not receiver.endpoint._tasks and not receiver.endpoint._peers
+    assert not [record for record in caplog.records if record.name != "aioice.ice"]
+    receiver.close()
+
+
 def test_nobody_comes_and_closing_while_waiting(aiortc: Any) -> None:
     from edgevid.media.webrtc.source import WebRtcReceiver
 

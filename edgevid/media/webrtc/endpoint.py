@@ -103,11 +103,12 @@ class Endpoint:
         elif self._thread is not threading.current_thread():
             self._thread.join(_JOIN_S)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run ``work`` beside; in the endpoint's thread only. It is cancelled at the end."""
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run ``work`` beside; in the endpoint's thread only. It is cancelled at the end, if not before."""
         task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -227,7 +228,7 @@ class Endpoint:
         if peer is None:
             return
         self._left(peer)
-        with suppress(ConnectionError, OSError):
+        with suppress(Exception):  # aiortc trips over what a broken offer left half made
             await peer.close()
 
 

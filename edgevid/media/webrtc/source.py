@@ -8,6 +8,7 @@ change their size with the network.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
@@ -55,6 +56,7 @@ class WebRtcReceiver:
         self._over = False
         self._lost_ns: int | None = None
         self._kinds: frozenset[str] = frozenset()
+        self._receiving: list[asyncio.Task[None]] = []
         self.endpoint = Endpoint(uri.target, "whip", most=1, meet=self._meet, left=self._left)
 
     def start(self, start_ns: int = 0) -> None:
@@ -98,10 +100,14 @@ class WebRtcReceiver:
             if line.receiver.track is not None:
                 tracks.setdefault(line.kind, line.receiver.track)
         self._kinds = frozenset(tracks)
-        for number, track in enumerate(tracks.values()):
-            self.endpoint.spawn(self._receive(number, track))
+        self._receiving = [
+            self.endpoint.spawn(self._receive(number, track)) for number, track in enumerate(tracks.values())
+        ]
 
     def _left(self, peer: RTCPeerConnection) -> None:
+        for task in self._receiving:  # tracks of a peer that never connected would be waited for for ever
+            task.cancel()
+        self._receiving = []
         stats = self._intake.stats
         if stats.connected:
             self._lost_ns = time.monotonic_ns()
