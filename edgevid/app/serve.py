@@ -114,7 +114,7 @@ def command(
             fix="--token-file FILE, or --host 127.0.0.1",
         )
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of all that a client who left did not read
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of what a client who left did not read
 
     def on_ready(bound: int) -> None:
         url = f"http://{f'[{host}]' if ':' in host else host}:{bound}/"
