@@ -82,10 +82,9 @@ struct KvLayer {
 };
 
 // Writes rows of keys and values (after RoPE), f32 [m, num_kv_heads * head_dim], into the slots the extents
-// name, in order. The extents' counts sum to m. f32 -> f16 rounds half to even; overflow gives infinity.
-// int8 is the same on every ISA, bit for bit.
-// Throws Error(kInvalidArgument) when an extent leaves its page or the counts disagree; nothing is then
-// written.
+// name, in order. The extents' counts sum to m. f32 -> f16 rounds half to even, overflow gives infinity; what
+// is written is the same on every ISA, bit for bit. Throws Error(kInvalidArgument) when an extent leaves its
+// page or the counts disagree; nothing is then written.
 void kv_append(const KvLayer& layer, MatrixRef<const float> k, MatrixRef<const float> v,
                const std::vector<Extent>& slots, ThreadPool& pool);
 
