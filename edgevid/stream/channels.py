@@ -43,7 +43,10 @@ def visual(store: ModelStore, threads: int, kinds: tuple[Kind, ...]) -> Sequence
 
 
 def audio(store: ModelStore, kinds: tuple[Kind, ...]) -> Sequence[AudioChannel]:
-    """The audio channels among ``kinds``, loaded; one thread, for the ear works beside the eye. As above."""
+    """The audio channels among ``kinds``, loaded; one thread, for the ear works beside the eye.
+
+    Errors as for ``visual``.
+    """
     _require(store, kinds)
     if not set(kinds) & {"speech", "sound"}:
         return ()
