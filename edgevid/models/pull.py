@@ -51,7 +51,7 @@ class PullListener:
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """A pack that is now installed; `downloaded` is 0 when nothing was missing."""
+    """A pack that is now installed, its first file in `folder`; `downloaded` is 0 when nothing was missing."""
 
     pack: Pack
     folder: Path
@@ -89,7 +89,11 @@ def pull_packs(store: ModelStore, packs: Sequence[Pack], listener: PullListener)
                 raise _disk_full(store.root, needed) from None
             raise
     downloaded = {pack.name: sum(j.artefact.bytes for j in jobs if pack in dict(j.wanted)) for pack in packs}
-    return tuple(PullResult(pack, store.folder(pack), downloaded[pack.name]) for pack in packs)
+    return tuple(PullResult(pack, _place(store, pack), downloaded[pack.name]) for pack in packs)
+
+
+def _place(store: ModelStore, pack: Pack) -> Path:
+    return store.path_of(pack, pack.files[0]).parent
 
 
 @contextmanager

@@ -59,6 +59,8 @@ def test_pull_where_verify_rm(house, call) -> None:
     code, out, _ = call("verify")
     assert code == 0 and "one/a.bin" in out
     assert call("pull", "one")[1].startswith("there  one")
+    _, out, _ = call("pull", "one", "efficientnet-lite0")
+    assert all(list(Path(line.split()[2]).iterdir()) for line in out.splitlines())
     assert call("rm", "one")[1].startswith("removed one, ")
     assert call("rm", "one")[:2] == (0, "one was not installed\n")
     assert call("where", "one")[0] == 4
