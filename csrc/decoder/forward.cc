@@ -94,7 +94,7 @@ void Forward::attend(uint32_t index, const kv::KvCache& cache, kv::Selection& se
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
   const auto began = std::chrono::steady_clock::now();
   const kv::Plans& plans = selection.plans(index, q, threads_);
-  ops::paged_attention(q, n_heads, plans.layer, plans.heads, scale, attended, threads_);
+  ops::paged_attention(q, n_heads, plans.layer, plans.heads, plans.rest, scale, attended, threads_);
   attention_ns_ +=
       static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count());
   apply(layer.attn_output, attended, {}, delta_.rows(m_));

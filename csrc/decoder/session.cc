@@ -46,6 +46,7 @@ io::SessionHeader session_header(const Decoder& decoder, const kv::Sealer* seale
   h.clusters = static_cast<uint32_t>(std::min<int64_t>(policy.rule.capacity, policy.segment));
   h.centred = policy.centred ? 1 : 0;
   h.rotated = policy.rotated ? 1 : 0;
+  h.moments = policy.moments ? 1 : 0;
   h.seed = policy.seed;
   return h;
 }

@@ -17,7 +17,7 @@ namespace {
 
 using namespace ev;
 
-constexpr size_t kSessionSum = 72, kIndexSum = 48, kIndexBytes = 56, kCellSum = 60;  // docs/FORMATS.md
+constexpr size_t kSessionSum = 76, kIndexSum = 48, kIndexBytes = 56, kCellSum = 60;  // docs/FORMATS.md
 
 void put_sum(uint8_t* at, const uint8_t* data, size_t size) {
   const uint64_t sum = io::checksum(data, size);
@@ -51,6 +51,7 @@ void resume(const std::string& path, const io::SessionHeader& session) {
                                  ops::RopeLayout::kInterleaved};
   kv::SealPolicy policy;
   policy.segment = session.cell_tokens();
+  policy.moments = session.moments != 0;
   const auto pool = std::make_shared<kv::PagePool>(layout, 64);
   kv::KvCache cache(pool, {256, session.sinks}, rotation,
                     std::make_shared<kv::Sealer>(policy, layout, rotation));

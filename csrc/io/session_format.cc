@@ -13,7 +13,7 @@ namespace {
 
 constexpr char kSessionMagic[] = "EVIDKVS\n", kCellMagic[] = "EVIDCEL\n";  // 8 bytes each
 constexpr size_t kMagicBytes = 8;
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr uint32_t kLanes = 16;
 constexpr uint64_t kScaleDims = 32, kScaleBytes = 2;  // of keys in int8; a value has one scale
 
@@ -62,7 +62,7 @@ void require_sound(bool ok, const char* what) {
 bool SessionHeader::operator==(const SessionHeader& o) const {
   const auto all = [](const SessionHeader& h) {
     return std::tie(h.model, h.layers, h.kv_heads, h.head_dim, h.element_bytes, h.page_size, h.cell_pages,
-                    h.sinks, h.hamming, h.clusters, h.centred, h.rotated, h.seed);
+                    h.sinks, h.hamming, h.clusters, h.centred, h.rotated, h.moments, h.seed);
   };
   return all(*this) == all(o);
 }
@@ -75,10 +75,14 @@ uint32_t SessionHeader::cluster_stride() const {
   return (std::min(clusters, cell_tokens()) + kLanes - 1) / kLanes * kLanes;
 }
 
+uint32_t SessionHeader::v_stride() const {
+  return (head_dim + kLanes - 1) / kLanes * kLanes;
+}
+
 uint64_t SessionHeader::layer_bytes() const {
-  const uint64_t v_stride = (head_dim + kLanes - 1) / kLanes * kLanes;
   const uint64_t scales = element_bytes == 1 ? (head_dim + kScaleDims - 1) / kScaleDims + 1 : 0;
-  return uint64_t{kv_heads} * page_size * ((head_dim + v_stride) * element_bytes + scales * kScaleBytes);
+  const uint64_t elements = uint64_t{head_dim} + v_stride();
+  return uint64_t{kv_heads} * page_size * (elements * element_bytes + scales * kScaleBytes);
 }
 
 uint64_t SessionHeader::unit_bytes() const {
@@ -89,7 +93,8 @@ uint64_t SessionHeader::index_bytes() const {
   const uint64_t columns = uint64_t{kv_heads} * head_dim;
   const uint64_t stride = cluster_stride();
   const uint64_t sums = 8 * uint64_t{cell_pages};
-  const uint64_t table = columns * stride + 8 * kv_heads * stride;
+  const uint64_t estimate = moments != 0 ? (v_stride() + 8) * kv_heads * stride + 4 * columns : 0;
+  const uint64_t table = columns * stride + 8 * kv_heads * stride + estimate;
   const uint64_t lists = 4 * (stride + 2) + 2 * uint64_t{cell_tokens()} + 4 * columns;
   return padded(8 + layers * (sums + table + lists));
 }
@@ -98,7 +103,7 @@ SessionBlock encode(const SessionHeader& h) {
   Writer out(kSessionMagic);
   out.put(kVersion).put(h.layers).put(h.model).put(h.seed);
   for (const uint32_t value : {h.kv_heads, h.head_dim, h.element_bytes, h.page_size, h.cell_pages, h.sinks,
-                               h.hamming, h.clusters, h.centred, h.rotated})
+                               h.hamming, h.clusters, h.centred, h.rotated, h.moments})
     out.put(value);
   return out.sealed();
 }
@@ -114,7 +119,7 @@ SessionHeader parse_session_header(std::string_view bytes) {
   h.model = in.read<uint64_t>();
   h.seed = in.read<uint64_t>();
   for (uint32_t* value : {&h.kv_heads, &h.head_dim, &h.element_bytes, &h.page_size, &h.cell_pages, &h.sinks,
-                          &h.hamming, &h.clusters, &h.centred, &h.rotated})
+                          &h.hamming, &h.clusters, &h.centred, &h.rotated, &h.moments})
     *value = in.read<uint32_t>();
   require_sound(sum_matches(bytes, in), "its header is damaged");
   const auto within = [](uint32_t value, uint32_t most) { return value >= 1 && value <= most; };

@@ -29,12 +29,14 @@ struct SessionHeader {
   uint32_t hamming = 0;
   uint32_t clusters = 0;  // most of a segment
   uint32_t centred = 0, rotated = 0;
+  uint32_t moments = 0;  // 1: clusters have mean values and spreads
   uint64_t seed = 0;
 
   bool operator==(const SessionHeader& o) const;
   const char* type_name() const;  // of the elements, as users know it
 
   uint32_t cell_tokens() const { return cell_pages * page_size; }
+  uint32_t v_stride() const;        // head_dim rounded up to 16
   uint32_t cluster_stride() const;  // most clusters of a segment, rounded up to 16
   uint64_t layer_bytes() const;     // of one layer of a page
   uint64_t unit_bytes() const;      // the same padded

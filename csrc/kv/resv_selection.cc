@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "ops/cluster_estimate.h"
 #include "ops/cluster_scores.h"
 
 namespace ev::kv {
@@ -75,6 +76,7 @@ const Plans& ResvSelection::all(uint32_t layer) {
     dense_plan_.set(everything_, cache_->pending(), cache_->layout().shape);
   }
   plans_.heads = {&dense_plan_};
+  plans_.rest.clear();
   return plans_;
 }
 
@@ -114,8 +116,10 @@ const Plans& ResvSelection::plans(uint32_t layer, MatrixRef<const float> q, Thre
     chosen += head.chosen;
     stats.bound = std::max(stats.bound, head.bound);
   }
-  for (const SegmentPtr& segment : cache_->segments())
-    stats.table_bytes += segment->layers[layer].summaries.bytes();
+  for (const SegmentPtr& segment : cache_->segments()) {
+    const LayerClusters& clusters = segment->layers[layer];
+    stats.table_bytes += clusters.summaries.bytes() + (policy_.estimate ? clusters.moments.bytes() : 0);
+  }
   const double share = static_cast<double>(chosen) / static_cast<double>(sealed * shape.num_kv_heads);
   if (share > policy_.dense_share && !policy_.everything && !capped) {
     pause_[layer] = kPause;
@@ -133,17 +137,47 @@ const Plans& ResvSelection::chosen_plans(uint32_t layer, int64_t rows, ThreadPoo
     for (const Head& head : heads_) want_chosen(layer, head);
     away_.hold(layer);
   }
-  const Stopwatch stopwatch(prediction_ns_);
-  threads.parallel_for(static_cast<int64_t>(heads_.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      Head& head = heads_[static_cast<size_t>(i)];
-      list_chosen(layer, head);
-      head.plan.set(head.extents, rows, cache_->layout().shape);
-    }
-  });
+  const auto for_heads = [&](const auto& fn) {
+    threads.parallel_for(static_cast<int64_t>(heads_.size()), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) fn(static_cast<size_t>(i));
+    });
+  };
+  {
+    const Stopwatch stopwatch(prediction_ns_);
+    for_heads([&](size_t i) {
+      list_chosen(layer, heads_[i]);
+      heads_[i].plan.set(heads_[i].extents, rows, cache_->layout().shape);
+    });
+  }
   plans_.heads.clear();
+  plans_.rest.clear();
   for (const Head& head : heads_) plans_.heads.push_back(&head.plan);
+  if (!estimates()) return plans_;
+  for_heads([&](size_t i) { estimate_head(layer, i); });
+  for (const Head& head : heads_)
+    plans_.rest.push_back({head.tops.data(), head.weights.data(), head.values.data()});
   return plans_;
+}
+
+// Reads the densities that select_mass() left in place of the scores.
+void ResvSelection::estimate_head(uint32_t layer, size_t index) {
+  Head& head = heads_[index];
+  const auto rows = static_cast<int64_t>(head.tops.size()), columns = static_cast<int64_t>(counts_.size());
+  const int64_t v_stride = cache_->layout().shape.v_stride();
+  const MatrixRef<float> densities(head.scores.data(), rows, columns);
+  head.weights.assign(head.tops.size(), 0.0f);
+  head.values.assign(static_cast<size_t>(rows * v_stride), 0.0f);
+  const MatrixRef<float> values(head.values.data(), rows, v_stride);
+  int64_t column = 0;
+  for (const SegmentPtr& segment : cache_->segments()) {
+    const LayerClusters& clusters = segment->layers[layer];
+    const int64_t stride = clusters.summaries.stride, at = static_cast<int64_t>(index) * stride;
+    const ops::ValueTable table{clusters.moments.value_means.data() + at * v_stride,
+                                clusters.moments.value_scales.data() + at};
+    ops::cluster_estimate(densities.columns(column, stride), counts_.data() + column,
+                          head.marks.data() + column, table, head.weights.data(), values);
+    column += stride;
+  }
 }
 
 void ResvSelection::choose(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) {
@@ -192,16 +226,34 @@ void ResvSelection::choose_head(uint32_t layer, size_t index, MatrixRef<const fl
   const float* resident_sum = resident_sum_.data() + static_cast<int64_t>(index) * rows;
   ops::MassRule rule = policy_.rule;
   if (policy_.everything) rule.threshold = 1.0f;
-  if (policy_.certify) {
-    std::vector<float> copy(head.scores);
-    ops::select_mass({copy.data(), rows, columns}, counts_.data(), resident_max, resident_sum, rule,
-                     head.marks.data());
-    certify_head(layer, index, q, scores);
-  } else {
-    ops::select_mass(scores, counts_.data(), resident_max, resident_sum, rule, head.marks.data());
-  }
+  head.tops.assign(static_cast<size_t>(rows), 0.0f);
+  const std::vector<float> kept(policy_.certify ? head.scores : std::vector<float>());
+  if (estimates()) widen_head(layer, index, q, scores);
+  ops::select_mass(scores, counts_.data(), resident_max, resident_sum, rule, head.marks.data(),
+                   head.tops.data());
+  if (policy_.certify) certify_head(layer, index, q, {kept.data(), rows, columns});
   head.chosen = 0;
   for (size_t c = 0; c < counts_.size(); ++c) head.chosen += head.marks[c] != 0 ? counts_[c] : 0;
+}
+
+void ResvSelection::widen_head(uint32_t layer, size_t index, MatrixRef<const float> q,
+                               MatrixRef<float> scores) {
+  std::vector<float>& terms = heads_[index].terms;
+  terms.resize(static_cast<size_t>(scores.rows));
+  const auto head_dim = cache_->layout().shape.head_dim;
+  const auto group = static_cast<int>(scores.rows / q.rows);
+  const auto head = static_cast<int64_t>(index);
+  const std::vector<float>& variance = cache_->segments().back()->layers[layer].moments.variance;
+  ops::spread_terms(q, head * group * head_dim, group, head_dim, variance.data() + head * head_dim,
+                    score_scale(cache_->layout().shape), terms.data());
+  int64_t column = 0;
+  for (const SegmentPtr& segment : cache_->segments()) {
+    const LayerClusters& clusters = segment->layers[layer];
+    const int64_t stride = clusters.summaries.stride;
+    ops::add_spread(terms.data(), clusters.moments.spreads.data() + head * stride,
+                    scores.columns(column, stride));
+    column += stride;
+  }
 }
 
 void ResvSelection::certify_head(uint32_t layer, size_t index, MatrixRef<const float> q,

@@ -3,8 +3,10 @@
 // KV head.
 //
 //   resident   sinks, tokens not sealed, the step's rows: their mass is computed, not guessed
-//   clusters   score by their mean keys (ops/cluster_scores.h), chosen by mass (ops/select_mass.h)
+//   clusters   score by their mean keys (ops/cluster_scores.h) and the spread around them
+//              (ops/cluster_estimate.h), chosen by mass (ops/select_mass.h)
 //   attended   sinks | chosen clusters, in order of slots | not sealed | rows: four disjoint sets
+//   estimated  the other clusters, by their mean keys and values (ops/cluster_estimate.h)
 //
 // With everything chosen the plan is the dense one, token for token, so the result is dense attention's, bit
 // for bit.
@@ -32,6 +34,7 @@ struct RetrievalPolicy {
   bool everything = false;     // choose all clusters: for comparisons
   float dense_share = 0.6f;    // of the sealed tokens, averaged over KV heads
   uint32_t min_sealed = 1024;  // tokens
+  bool estimate = true;        // clusters not attended, from segments that keep their mean values
   bool certify = false;        // compute LayerStats::bound: about as dear as the prediction itself
 };
 
@@ -71,13 +74,19 @@ class ResvSelection final : public Selection {
     std::vector<uint8_t> marks;  // [columns]
     std::vector<ops::Extent> extents;
     ops::AttentionPlan plan;
-    int64_t chosen = 0;  // tokens
+    // Of the clusters not chosen, rows of the group: attention relative to `tops`.
+    std::vector<float> terms, tops, weights;
+    std::vector<float> values;  // [rows, v_stride]
+    int64_t chosen = 0;         // tokens
     double bound = 0;
   };
 
   const Plans& chosen_plans(uint32_t layer, int64_t rows, ThreadPool& threads);
   void choose(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads);
   void choose_head(uint32_t layer, size_t head, MatrixRef<const float> q);
+  void widen_head(uint32_t layer, size_t head, MatrixRef<const float> q, MatrixRef<float> scores);
+  void estimate_head(uint32_t layer, size_t head);
+  bool estimates() const { return policy_.estimate && cache_->sealer()->policy().moments; }
   void certify_head(uint32_t layer, size_t head, MatrixRef<const float> q, MatrixRef<const float> scores);
   void want_chosen(uint32_t layer, const Head& head);
   void list_chosen(uint32_t layer, Head& head) const;

@@ -26,13 +26,25 @@ std::vector<float> mean_of(MatrixRef<const float> rows) {
   return mean;
 }
 
+// `mean` becomes that of what went `before` and of itself, a `share` of all.
+void average(const std::vector<float>& before, float share, std::vector<float>& mean) {
+  for (size_t c = 0; c < mean.size(); ++c) mean[c] = before[c] + (mean[c] - before[c]) * share;
+}
+
+std::vector<float> in_order(MatrixRef<const float> rows, const std::vector<int32_t>& order) {
+  std::vector<float> sorted;
+  sorted.reserve(order.size() * static_cast<size_t>(rows.cols));
+  for (const int32_t token : order) sorted.insert(sorted.end(), rows.row(token), rows.row(token) + rows.cols);
+  return sorted;
+}
+
 }  // namespace
 
 size_t Segment::bytes() const {
   size_t total = 0;
   for (const LayerClusters& l : layers)
-    total += l.summaries.bytes() + l.begin.size() * sizeof(int32_t) + l.order.size() * sizeof(uint16_t) +
-             l.mean.size() * sizeof(float);
+    total += l.summaries.bytes() + l.moments.bytes() + l.begin.size() * sizeof(int32_t) +
+             l.order.size() * sizeof(uint16_t) + l.mean.size() * sizeof(float);
   return total;
 }
 
@@ -87,21 +99,25 @@ LayerClusters Sealer::cluster_layer(uint32_t layer, const std::vector<uint8_t*>&
     centre = previous != nullptr ? previous->layers[layer].mean
                                  : mean_of(rows.slice(0, std::min(n, kFirstMeanTokens)));
   }
-  if (previous != nullptr) {
-    const float share = static_cast<float>(n) / static_cast<float>(previous->summed + policy_.segment);
-    const std::vector<float>& before = previous->layers[layer].mean;
-    for (size_t c = 0; c < before.size(); ++c) out.mean[c] = before[c] + (out.mean[c] - before[c]) * share;
-  }
+  const float share =
+      previous == nullptr ? 1.0f : static_cast<float>(n) / static_cast<float>(previous->summed + n);
+  if (previous != nullptr) average(previous->layers[layer].mean, share, out.mean);
   std::vector<uint32_t> codes(policy_.segment), leaders;
   std::vector<int32_t> ids(policy_.segment), order;
   ops::hash_codes(rows, centre.data(), planes_[layer], codes.data(), threads);
   ops::cluster_assign(codes.data(), n, policy_.rule, leaders, ids.data());
   ops::seal_order(ids, static_cast<int32_t>(leaders.size()), order, out.begin);
   out.order.assign(order.begin(), order.end());
-  std::vector<float>& sorted = hashed;
-  for (int64_t j = 0; j < n; ++j)
-    std::copy_n(keys.row(order[static_cast<size_t>(j)]), cols, sorted.data() + j * cols);
-  out.summaries = ops::cluster_summaries(rows, out.begin, s.num_kv_heads);
+  const std::vector<float> sorted = in_order(keys, order);
+  const MatrixRef<const float> sorted_keys(sorted.data(), n, cols);
+  out.summaries = ops::cluster_summaries(sorted_keys, out.begin, s.num_kv_heads);
+  if (!policy_.moments) return out;
+  for (size_t i = 0; i < pages.size(); ++i)
+    read_values(layout_.layer(layer), pages[i],
+                rows.slice(static_cast<int64_t>(i) * s.page_size, s.page_size));
+  const std::vector<float> values = in_order(rows, order);
+  out.moments = ops::cluster_moments(sorted_keys, {values.data(), n, cols}, out.begin, s.num_kv_heads);
+  if (previous != nullptr) average(previous->layers[layer].moments.variance, share, out.moments.variance);
   return out;
 }
 

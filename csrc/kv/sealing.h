@@ -31,11 +31,13 @@ struct SealPolicy {
   ops::ClusterRule rule;
   bool centred = true;   // hash keys less the mean key of the segments before (first segment: of itself)
   bool rotated = false;  // hash keys as stored, after RoPE; else with RoPE undone
+  bool moments = true;   // keep mean values and spreads too, for estimating clusters that are not attended
   uint64_t seed = 0;
 };
 
 struct LayerClusters {
   ops::ClusterSummaries summaries;  // of the keys as stored
+  ops::ClusterMoments moments;      // empty without SealPolicy::moments; the variance of all keys so far
   std::vector<int32_t> begin;       // [clusters + 1]: first slot of each cluster
   std::vector<uint16_t> order;      // [segment]: the token, counted from the segment's first, in each slot
   std::vector<float> mean;          // of all hashed keys up to this segment's end

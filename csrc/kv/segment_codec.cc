@@ -47,6 +47,12 @@ LayerClusters take_layer(io::ByteReader& in, const io::SessionHeader& session, u
   s.means = take<int8_t>(in, columns * stride);
   s.scales = take<float>(in, session.kv_heads * stride);
   s.radii = take<float>(in, session.kv_heads * stride);
+  if (session.moments != 0) {
+    layer.moments.value_means = take<int8_t>(in, session.kv_heads * stride * session.v_stride());
+    layer.moments.value_scales = take<float>(in, session.kv_heads * stride);
+    layer.moments.spreads = take<float>(in, session.kv_heads * stride);
+    layer.moments.variance = take<float>(in, columns);
+  }
   const std::string violation = find_violation(layer, tokens);
   if (!violation.empty()) throw Error(ErrorCode::kBadModel, "session file: " + violation);
   return layer;
@@ -67,6 +73,10 @@ std::vector<uint8_t> encode_index(const CellIndex& index) {
     put(out, layer.summaries.means);
     put(out, layer.summaries.scales);
     put(out, layer.summaries.radii);
+    put(out, layer.moments.value_means);
+    put(out, layer.moments.value_scales);
+    put(out, layer.moments.spreads);
+    put(out, layer.moments.variance);
   }
   return out;
 }

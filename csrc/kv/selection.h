@@ -17,11 +17,12 @@
 
 namespace ev::kv {
 
-// What a layer attends: one plan for all KV heads, or one per KV head, and where its planes begin in the
-// plans' pages.
+// What a layer attends: one plan for all KV heads, or one per KV head, where its planes begin in the plans'
+// pages, and what is estimated beside the plans: nothing, or one rest per KV head.
 struct Plans {
   ops::KvLayer layer;
   std::vector<const ops::AttentionPlan*> heads;
+  std::vector<ops::AttentionRest> rest;
 };
 
 class Selection {
@@ -60,7 +61,7 @@ class WindowSelection final : public Selection {
   const KvCache* cache_ = nullptr;  // of the step
   std::vector<ops::Extent> extents_;
   ops::AttentionPlan plan_;
-  Plans plans_{{}, {&plan_}};
+  Plans plans_{{}, {&plan_}, {}};
 };
 
 }  // namespace ev::kv

@@ -19,6 +19,7 @@ struct Job {
   MatrixRef<float> out;
   const KvLayer& layer;
   const std::vector<const AttentionPlan*>& plans;
+  const std::vector<AttentionRest>& rest;
   int group;
   float scale;
   int64_t blocks;  // of positions
@@ -97,8 +98,19 @@ uint8_t* thread_scratch(size_t bytes) {
   return buffer.data();
 }
 
-// Leaves the joined state of the unit's partials in thread scratch.
-float* join_unit(const AttentionArgs& a) {
+// Joins what the plan does not name into the unit's state; `partial` is room for it.
+void join_rest(const Job& job, int64_t unit, const AttentionArgs& a, float* partial, float* state) {
+  if (job.rest.empty()) return;
+  const AttentionRest& rest = job.rest[static_cast<size_t>(unit / job.blocks)];
+  const int64_t rows = rows_of(a), first = a.first_position * a.group;
+  std::copy_n(rest.max + first, rows, partial);
+  std::copy_n(rest.sum + first, rows, partial + rows);
+  std::copy_n(rest.values + first * a.v_stride, rows * a.v_stride, partial + 2 * rows);
+  kernels().attention_join(a, partials_of(a), partial, state);
+}
+
+// Leaves the joined state of the unit in thread scratch.
+float* join_unit(const Job& job, int64_t unit, const AttentionArgs& a) {
   const auto result_bytes = static_cast<size_t>(result_floats(a)) * sizeof(float);
   uint8_t* memory = thread_scratch(2 * result_bytes + scratch_bytes(a));
   auto* state = reinterpret_cast<float*>(memory);
@@ -107,11 +119,13 @@ float* join_unit(const AttentionArgs& a) {
     kernels().attention_partial(a, p, partial, memory + 2 * result_bytes);
     kernels().attention_join(a, p, partial, state);
   }
+  join_rest(job, unit, a, partial, state);
   return state;
 }
 
 struct Item {
   AttentionArgs args;
+  int64_t unit;
   int64_t partial;
   float* result;
 };
@@ -122,7 +136,8 @@ void run_items(const Job& job, ThreadPool& pool) {
   int64_t floats = 0;
   for (int64_t unit = 0; unit < job.units; ++unit) {
     const AttentionArgs a = job.args(unit);
-    for (int64_t p = 0; p < partials_of(a); ++p, floats += result_floats(a)) items.push_back({a, p, nullptr});
+    for (int64_t p = 0; p < partials_of(a); ++p, floats += result_floats(a))
+      items.push_back({a, unit, p, nullptr});
   }
   const AlignedBuffer results(static_cast<size_t>(floats) * sizeof(float));
   floats = 0;
@@ -145,12 +160,15 @@ void run_items(const Job& job, ThreadPool& pool) {
     } else {
       kernels().attention_join(item.args, item.partial, item.result, state);
     }
-    if (i + 1 == items.size() || items[i + 1].partial == 0) kernels().attention_finish(item.args, state);
+    if (i + 1 < items.size() && items[i + 1].partial != 0) continue;
+    const auto bytes = static_cast<size_t>(result_floats(item.args)) * sizeof(float);
+    join_rest(job, item.unit, item.args, reinterpret_cast<float*>(thread_scratch(bytes)), state);
+    kernels().attention_finish(item.args, state);
   }
 }
 
 void check(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
-           const std::vector<const AttentionPlan*>& plans) {
+           const std::vector<const AttentionPlan*>& plans, const std::vector<AttentionRest>& rest) {
   const KvShape& s = layer.shape;
   s.validate();
   require(num_q_heads > 0 && num_q_heads % s.num_kv_heads == 0,
@@ -158,47 +176,51 @@ void check(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
   require(q.cols == int64_t{num_q_heads} * s.head_dim, "attention: shapes disagree");
   require(plans.size() == 1 || plans.size() == static_cast<size_t>(s.num_kv_heads),
           "attention: one plan for all KV heads, or one for each");
+  require(rest.empty() || rest.size() == static_cast<size_t>(s.num_kv_heads),
+          "attention: a rest for each KV head, or none");
   for (const AttentionPlan* plan : plans)
     require(plan->num_rows() == q.rows, "attention: plan and rows disagree");
 }
 
 Job make_job(MatrixRef<const float> q, MatrixRef<float> out, int num_q_heads, const KvLayer& layer,
-             const std::vector<const AttentionPlan*>& plans, float scale) {
+             const std::vector<const AttentionPlan*>& plans, const std::vector<AttentionRest>& rest,
+             float scale) {
   const int group = num_q_heads / layer.shape.num_kv_heads;
   const int64_t positions = std::max(1, kUnitRows / group);
   const int64_t blocks = (q.rows + positions - 1) / positions;
-  return {q, out, layer, plans, group, scale, blocks, blocks * layer.shape.num_kv_heads};
+  return {q, out, layer, plans, rest, group, scale, blocks, blocks * layer.shape.num_kv_heads};
 }
 
 }  // namespace
 
 void paged_attention(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
-                     const std::vector<const AttentionPlan*>& plans, float scale, MatrixRef<float> out,
-                     ThreadPool& pool) {
-  check(q, num_q_heads, layer, plans);
+                     const std::vector<const AttentionPlan*>& plans, const std::vector<AttentionRest>& rest,
+                     float scale, MatrixRef<float> out, ThreadPool& pool) {
+  check(q, num_q_heads, layer, plans, rest);
   require(out.cols == q.cols && out.rows == q.rows, "attention: shapes disagree");
   if (q.rows == 0) return;
-  const Job job = make_job(q, out, num_q_heads, layer, plans, scale);
+  const Job job = make_job(q, out, num_q_heads, layer, plans, rest, scale);
   if (pool.num_threads() > 1 && job.units < 4 * pool.num_threads()) return run_items(job, pool);
   pool.parallel_for(job.units, 1, [&](int64_t begin, int64_t end) {
     for (int64_t unit = begin; unit < end; ++unit) {
       const AttentionArgs a = job.args(unit);
-      kernels().attention_finish(a, join_unit(a));
+      kernels().attention_finish(a, join_unit(job, unit, a));
     }
   });
 }
 
 void attention_mass(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
                     const AttentionPlan& plan, float scale, float* max, float* sum, ThreadPool& pool) {
-  check(q, num_q_heads, layer, {&plan});
-  if (q.rows == 0) return;
   const std::vector<const AttentionPlan*> plans{&plan};
-  Job job = make_job(q, {}, num_q_heads, layer, plans, scale);
+  const std::vector<AttentionRest> rest;
+  check(q, num_q_heads, layer, plans, rest);
+  if (q.rows == 0) return;
+  Job job = make_job(q, {}, num_q_heads, layer, plans, rest, scale);
   job.values = false;
   pool.parallel_for(job.units, 1, [&](int64_t begin, int64_t end) {
     for (int64_t unit = begin; unit < end; ++unit) {
       const AttentionArgs a = job.args(unit);
-      const float* state = join_unit(a);
+      const float* state = join_unit(job, unit, a);
       const int64_t at = (unit / job.blocks * q.rows + a.first_position) * a.group;
       std::copy_n(state, rows_of(a), max + at);
       std::copy_n(state + rows_of(a), rows_of(a), sum + at);

@@ -1,9 +1,11 @@
-// The public functions of hash_codes, cluster_assign and cluster_scores: check, then call the active ISA's
-// kernel.
+// The public functions of hash_codes, cluster_assign, cluster_scores and cluster_estimate: check, then call
+// the active ISA's kernel.
 #include <algorithm>
+#include <vector>
 
 #include "base/error.h"
 #include "ops/cluster_assign.h"
+#include "ops/cluster_estimate.h"
 #include "ops/cluster_scores.h"
 #include "ops/hash_codes.h"
 #include "ops/kernels.h"
@@ -67,6 +69,45 @@ void cluster_scores(MatrixRef<const float> q, int64_t first_column, int group, i
           "cluster_scores: shapes disagree");
   kernels().cluster_scores({q.data + first_column, q.stride, out.rows, group, head_dim, table.means,
                             table.scales, table.clusters, table.stride, scale, out.data, out.stride});
+}
+
+void spread_terms(MatrixRef<const float> q, int64_t first_column, int group, int head_dim,
+                  const float* variance, float scale, float* terms) {
+  require(
+      group > 0 && head_dim > 0 && first_column >= 0 && first_column + int64_t{group} * head_dim <= q.cols,
+      "spread_terms: shapes disagree");
+  double total = 0;
+  for (int d = 0; d < head_dim; ++d) total += double{variance[d]};
+  const double factor = total > 0 ? 0.5 * double{scale} * double{scale} * head_dim / total : 0.0;
+  for (int64_t row = 0; row < q.rows * group; ++row) {
+    const float* x = q.row(row / group) + first_column + row % group * head_dim;
+    double sum = 0;
+    for (int d = 0; d < head_dim; ++d) sum += double{x[d]} * double{x[d]} * double{variance[d]};
+    terms[row] = static_cast<float>(sum * factor);
+  }
+}
+
+void add_spread(const float* terms, const float* spreads, MatrixRef<float> scores) {
+  for (int64_t row = 0; row < scores.rows; ++row)
+    kernels().add_capped(scores.row(row), spreads, terms[row], kMostSpread, scores.cols);
+}
+
+void cluster_estimate(MatrixRef<float> densities, const int32_t* counts, const uint8_t* marks,
+                      const ValueTable& table, float* sum, MatrixRef<float> values) {
+  require(densities.cols % 16 == 0 && values.cols % 16 == 0 && values.rows == densities.rows,
+          "cluster_estimate: shapes disagree");
+  thread_local std::vector<float> weights;
+  weights.assign(static_cast<size_t>(densities.cols), 0.0f);
+  bool any = false;
+  for (int64_t c = 0; c < densities.cols; ++c) {
+    if (marks[c] != 0 || counts[c] == 0) continue;
+    weights[static_cast<size_t>(c)] = static_cast<float>(counts[c]);
+    any = true;
+  }
+  if (!any) return;  // densities may then hold anything
+  kernels().cluster_estimate({densities.data, densities.stride, densities.rows, densities.cols,
+                              weights.data(), table.means, table.scales, values.cols, sum, values.data,
+                              values.stride});
 }
 
 }  // namespace ev::ops

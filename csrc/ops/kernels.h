@@ -146,6 +146,18 @@ struct ScoreArgs {
   int64_t out_stride;
 };
 
+struct EstimateArgs {
+  float* densities;  // [rows, stride]; become factors of the means
+  int64_t density_stride, rows, stride;
+  const float* counts;  // [stride]; 0: not to be estimated
+  const int8_t* means;  // [stride, v_stride]
+  const float* scales;  // [stride]
+  int64_t v_stride;
+  float* sum;     // [rows]
+  float* values;  // [rows, v_stride]
+  int64_t value_stride;
+};
+
 struct ConvArgs {
   const int8_t* x;  // [rows, in_channels], dense
   int64_t in_channels, taps, stride, dilation;
@@ -158,8 +170,9 @@ struct ConvArgs {
   int64_t out_channels;
 };
 
+// Relative to `top`, the highest score.
 struct RowMass {
-  float resident, total;
+  float top, resident, total;
 };
 
 struct Kernels {
@@ -180,9 +193,11 @@ struct Kernels {
   void (*hash_codes)(const HashArgs&, int64_t row_begin, int64_t row_end);
   int64_t (*cluster_assign)(const AssignArgs&);  // clusters open afterwards
   void (*cluster_scores)(const ScoreArgs&);
+  void (*cluster_estimate)(const EstimateArgs&);
   // Turns a row's scores into densities, exp(score - the highest); masses are relative to that too.
   RowMass (*mass_row)(float* scores, const float* counts, int64_t n, float resident_max, float resident_sum);
   void (*add_scaled)(float* to, const float* from, float factor, int64_t n);  // to += factor * from
+  void (*add_capped)(float* to, const float* from, float factor, float most, int64_t n);  // to += min(...)
   void (*conv1d_int8)(const ConvArgs&, int64_t row_begin, int64_t row_end);
 };
 

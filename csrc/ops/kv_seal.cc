@@ -57,12 +57,13 @@ struct Move {
   }
 };
 
-// One cluster's mean, scale and radius of one KV head.
+// One cluster's mean and scale of one KV head, and how far its members lie from that.
 class Summarizer {
  public:
   explicit Summarizer(int64_t head_dim) : mean_(static_cast<size_t>(head_dim)) {}
 
-  void summarize(MatrixRef<const float> run, int8_t* codes, int64_t stride, float* scale, float* radius) {
+  // Returns the scale.
+  float summarize(MatrixRef<const float> run, int8_t* codes, int64_t stride) {
     const int64_t dims = run.cols;
     std::fill(mean_.begin(), mean_.end(), 0.0f);
     for (int64_t t = 0; t < run.rows; ++t)
@@ -72,30 +73,70 @@ class Summarizer {
       m /= static_cast<float>(run.rows);
       largest = std::max(largest, std::abs(m));
     }
-    *scale = largest / 127.0f;
-    const float unit = *scale > 0.0f ? *scale : 1.0f;
+    const float scale = largest / 127.0f;
+    const float unit = scale > 0.0f ? scale : 1.0f;
     for (int64_t d = 0; d < dims; ++d) {
       float& m = mean_[static_cast<size_t>(d)];
       const float code = std::nearbyint(m / unit);
-      // A mean that is not finite cannot be stored; its radius below is not finite either, which says so.
+      // A mean that is not finite cannot be stored; its radius is not finite either, which says so.
       codes[d * stride] = static_cast<int8_t>(std::abs(code) <= 127.0f ? code : 0.0f);
-      m = code * *scale;
+      m = code * scale;
     }
+    return scale;
+  }
+
+  // Of the run that was summarized last: the mean square distance per dim; each dim's sum goes to `sums`.
+  float spread(MatrixRef<const float> run, float* sums) const {
+    float total = 0.0f;
+    for (int64_t d = 0; d < run.cols; ++d) {
+      float squares = 0.0f;
+      for (int64_t t = 0; t < run.rows; ++t) {
+        const float apart = run.row(t)[d] - mean_[static_cast<size_t>(d)];
+        squares += apart * apart;
+      }
+      sums[d] += squares;
+      total += squares;
+    }
+    return total / static_cast<float>(run.rows * run.cols);
+  }
+
+  // Likewise.
+  float radius(MatrixRef<const float> run) const {
     float farthest = 0.0f;
     for (int64_t t = 0; t < run.rows; ++t) {
       float squares = 0.0f;
-      for (int64_t d = 0; d < dims; ++d) {
+      for (int64_t d = 0; d < run.cols; ++d) {
         const float apart = run.row(t)[d] - mean_[static_cast<size_t>(d)];
         squares += apart * apart;
       }
       farthest = squares <= farthest ? farthest : squares;  // NaN stays
     }
-    *radius = std::sqrt(farthest) * kRadiusSlack;
+    return std::sqrt(farthest) * kRadiusSlack;
   }
 
  private:
   std::vector<float> mean_;
 };
+
+int32_t lanes_for(int32_t clusters) {
+  return (clusters + kLanes - 1) / kLanes * kLanes;
+}
+
+// Calls fn(cluster, head, run of one head's rows) for every cluster of every head.
+template <class Fn>
+void for_runs(MatrixRef<const float> rows, const std::vector<int32_t>& begin, int num_kv_heads,
+              const Fn& fn) {
+  require(num_kv_heads > 0 && rows.cols % num_kv_heads == 0 && !begin.empty() && begin.front() == 0 &&
+              begin.back() == rows.rows,
+          "cluster_summaries: the runs do not cover the keys");
+  const int64_t head_dim = rows.cols / num_kv_heads;
+  for (size_t c = 0; c + 1 < begin.size(); ++c) {
+    require(begin[c + 1] > begin[c], "cluster_summaries: a cluster is empty");
+    for (int64_t h = 0; h < num_kv_heads; ++h)
+      fn(static_cast<int64_t>(c), h,
+         rows.slice(begin[c], begin[c + 1] - begin[c]).columns(h * head_dim, head_dim));
+  }
+}
 
 }  // namespace
 
@@ -140,25 +181,47 @@ void seal_order(const std::vector<int32_t>& ids, int32_t clusters, std::vector<i
 
 ClusterSummaries cluster_summaries(MatrixRef<const float> keys, const std::vector<int32_t>& begin,
                                    int num_kv_heads) {
-  require(num_kv_heads > 0 && keys.cols % num_kv_heads == 0 && !begin.empty() && begin.front() == 0 &&
-              begin.back() == keys.rows,
-          "cluster_summaries: the runs do not cover the keys");
+  require(num_kv_heads > 0, "cluster_summaries: there are no KV heads");
   ClusterSummaries out;
   out.clusters = static_cast<int32_t>(begin.size()) - 1;
-  out.stride = (out.clusters + kLanes - 1) / kLanes * kLanes;
+  out.stride = lanes_for(out.clusters);
   const int64_t head_dim = keys.cols / num_kv_heads, stride = out.stride;
   out.means.resize(static_cast<size_t>(keys.cols * stride));
   out.scales.resize(static_cast<size_t>(num_kv_heads * stride));
   out.radii.resize(out.scales.size());
   Summarizer summarizer(head_dim);
-  for (int64_t c = 0; c < out.clusters; ++c) {
-    const int32_t first = begin[static_cast<size_t>(c)], end = begin[static_cast<size_t>(c) + 1];
-    require(end > first, "cluster_summaries: a cluster is empty");
-    for (int64_t h = 0; h < num_kv_heads; ++h)
-      summarizer.summarize(keys.slice(first, end - first).columns(h * head_dim, head_dim),
-                           out.means.data() + h * head_dim * stride + c, stride,
-                           out.scales.data() + h * stride + c, out.radii.data() + h * stride + c);
-  }
+  for_runs(keys, begin, num_kv_heads, [&](int64_t c, int64_t h, MatrixRef<const float> run) {
+    const auto at = static_cast<size_t>(h * stride + c);
+    out.scales[at] = summarizer.summarize(run, out.means.data() + h * head_dim * stride + c, stride);
+    out.radii[at] = summarizer.radius(run);
+  });
+  return out;
+}
+
+ClusterMoments cluster_moments(MatrixRef<const float> keys, MatrixRef<const float> values,
+                               const std::vector<int32_t>& begin, int num_kv_heads) {
+  require(num_kv_heads > 0 && keys.rows == values.rows && keys.cols == values.cols,
+          "cluster_moments: keys and values disagree");
+  const int64_t head_dim = keys.cols / num_kv_heads, v_stride = (head_dim + kLanes - 1) / kLanes * kLanes;
+  const int64_t stride = lanes_for(static_cast<int32_t>(begin.size()) - 1);
+  ClusterMoments out;
+  out.value_means.resize(static_cast<size_t>(num_kv_heads * stride * v_stride));
+  out.value_scales.resize(static_cast<size_t>(num_kv_heads * stride));
+  out.spreads.resize(out.value_scales.size());
+  out.variance.resize(static_cast<size_t>(keys.cols));
+  Summarizer summarizer(head_dim);
+  for_runs(values, begin, num_kv_heads, [&](int64_t c, int64_t h, MatrixRef<const float> run) {
+    const int64_t at = h * stride + c;
+    out.value_scales[static_cast<size_t>(at)] =
+        summarizer.summarize(run, out.value_means.data() + at * v_stride, 1);
+  });
+  std::vector<int8_t> codes(static_cast<size_t>(head_dim));
+  for_runs(keys, begin, num_kv_heads, [&](int64_t c, int64_t h, MatrixRef<const float> run) {
+    summarizer.summarize(run, codes.data(), 1);
+    out.spreads[static_cast<size_t>(h * stride + c)] =
+        summarizer.spread(run, out.variance.data() + h * head_dim);
+  });
+  for (float& v : out.variance) v /= static_cast<float>(std::max<int64_t>(keys.rows, 1));
   return out;
 }
 

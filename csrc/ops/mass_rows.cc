@@ -42,12 +42,19 @@ RowMass mass_row(float* scores, const float* counts, int64_t n, float resident_m
     sum = fma(density, load_some(counts + c, left), sum);
   }
   const float resident = resident_sum * exp_one(resident_max - top);
-  return {resident, resident + reduce_add(sum)};
+  return {top, resident, resident + reduce_add(sum)};
 }
 
 void add_scaled(float* to, const float* from, float factor, int64_t n) {
   for (int64_t c = 0; c < n; c += 16)
     store_some(to + c, load_some(to + c, n - c) + load_some(from + c, n - c) * splat(factor), n - c);
+}
+
+void add_capped(float* to, const float* from, float factor, float most, int64_t n) {
+  for (int64_t c = 0; c < n; c += 16) {
+    const F32 more = min(load_some(from + c, n - c) * splat(factor), splat(most));
+    store_some(to + c, load_some(to + c, n - c) + more, n - c);
+  }
 }
 
 }  // namespace EV_ISA

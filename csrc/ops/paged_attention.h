@@ -47,13 +47,21 @@ class AttentionPlan {
   int64_t num_rows_ = 0;
 };
 
+// Beside a plan: what tokens that it does not name add to each row (position, query head of the group) of one
+// KV head, as a softmax partial result: the sum of their weights relative to `max`, and of weighted values.
+struct AttentionRest {
+  const float* max;     // [m * group]
+  const float* sum;     // [m * group]; 0: nothing
+  const float* values;  // [m * group, v_stride]
+};
+
 // q and out [m, num_q_heads * head_dim]; num_q_heads is a multiple of num_kv_heads, query head h reads KV
 // head h / (num_q_heads / num_kv_heads). `plans` holds one plan for all KV heads or one per KV head, all with
-// m rows. Throws Error(kInvalidArgument) when shapes disagree. m = 0 does nothing. Thread-safe for distinct
-// out.
+// m rows; `rest` nothing, or one per KV head, joined last. Throws Error(kInvalidArgument) when shapes
+// disagree. m = 0 does nothing. Thread-safe for distinct out.
 void paged_attention(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
-                     const std::vector<const AttentionPlan*>& plans, float scale, MatrixRef<float> out,
-                     ThreadPool& pool);
+                     const std::vector<const AttentionPlan*>& plans, const std::vector<AttentionRest>& rest,
+                     float scale, MatrixRef<float> out, ThreadPool& pool);
 
 // The mass of the same attention, without values: per row the maximum of its scores and the sum of exp(score
 // - max), both [num_kv_heads, m * group], rows (position, query head of the group). One plan serves all KV

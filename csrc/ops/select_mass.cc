@@ -92,7 +92,7 @@ class Taker {
 }  // namespace
 
 void select_mass(MatrixRef<float> scores, const int32_t* counts, const float* resident_max,
-                 const float* resident_sum, const MassRule& rule, uint8_t* marks) {
+                 const float* resident_sum, const MassRule& rule, uint8_t* marks, float* tops) {
   if (!(rule.threshold >= 0.0f && rule.threshold <= 1.0f))
     throw Error(ErrorCode::kInvalidArgument, "select_mass: the threshold is a share");
   const int64_t clusters = scores.cols;
@@ -106,6 +106,7 @@ void select_mass(MatrixRef<float> scores, const int32_t* counts, const float* re
     float* densities = scores.row(row);
     const RowMass mass =
         kernels().mass_row(densities, weights.data(), clusters, resident_max[row], resident_sum[row]);
+    if (tops != nullptr) tops[row] = mass.top;
     if (!std::isfinite(mass.total) || !(mass.total > 0.0f)) return taker.take_all();
     kernels().add_scaled(pool.data(), densities, 1.0f / mass.total, clusters);
     pool_resident += double{mass.resident} / mass.total;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "ops/cluster_assign.h"
+#include "ops/cluster_estimate.h"
 #include "ops/cluster_scores.h"
 #include "ops/hash_codes.h"
 #include "ops/kv_seal.h"
@@ -55,6 +56,54 @@ std::tuple<Array<int8_t>, Array<float>, Array<float>> cluster_summaries(const Ar
           array_of(s.radii, rows)};
 }
 
+std::tuple<Array<int8_t>, Array<float>, Array<float>, Array<float>> cluster_moments(
+    const Array<float>& keys, const Array<float>& values, const std::vector<int32_t>& begin,
+    int num_kv_heads) {
+  require(keys.ndim() == 2 && values.ndim() == 2,
+          "cluster_moments: keys and values are [n, num_kv_heads * head_dim]");
+  const auto m = ops::cluster_moments({keys.data(), keys.shape(0), keys.shape(1)},
+                                      {values.data(), values.shape(0), values.shape(1)}, begin, num_kv_heads);
+  const auto stride = static_cast<py::ssize_t>(m.spreads.size()) / num_kv_heads;
+  const auto v_stride =
+      stride == 0 ? 0 : static_cast<py::ssize_t>(m.value_means.size()) / num_kv_heads / stride;
+  return {array_of(m.value_means, {num_kv_heads, stride, v_stride}),
+          array_of(m.value_scales, {num_kv_heads, stride}), array_of(m.spreads, {num_kv_heads, stride}),
+          array_of(m.variance, {num_kv_heads, keys.shape(1) / num_kv_heads})};
+}
+
+Array<float> add_spread(const Array<float>& scores, const Array<float>& q, const Array<float>& variance,
+                        const Array<float>& spreads, float scale) {
+  require(scores.ndim() == 2 && q.ndim() == 2 && q.shape(0) == scores.shape(0) &&
+              variance.size() == q.shape(1) && spreads.size() == scores.shape(1),
+          "add_spread: shapes disagree");
+  Array<float> out({scores.shape(0), scores.shape(1)});
+  std::copy(scores.data(), scores.data() + scores.size(), out.mutable_data());
+  std::vector<float> terms(static_cast<size_t>(q.shape(0)));
+  ops::spread_terms({q.data(), q.shape(0), q.shape(1)}, 0, 1, static_cast<int>(q.shape(1)), variance.data(),
+                    scale, terms.data());
+  ops::add_spread(terms.data(), spreads.data(), {out.mutable_data(), out.shape(0), out.shape(1)});
+  return out;
+}
+
+std::tuple<Array<float>, Array<float>> cluster_estimate(const Array<float>& densities,
+                                                        const Array<int32_t>& counts,
+                                                        const Array<bool>& marks, const Array<int8_t>& means,
+                                                        const Array<float>& scales) {
+  require(densities.ndim() == 2 && means.ndim() == 2 && counts.size() == means.shape(0) &&
+              marks.size() == means.shape(0) && scales.size() == means.shape(0) &&
+              densities.shape(1) == means.shape(0),
+          "cluster_estimate: shapes disagree");
+  std::vector<float> room(densities.data(), densities.data() + densities.size());
+  const std::vector<uint8_t> marked(marks.data(), marks.data() + marks.size());
+  Array<float> sum(densities.shape(0)), values({densities.shape(0), means.shape(1)});
+  std::fill_n(sum.mutable_data(), sum.size(), 0.0f);
+  std::fill_n(values.mutable_data(), values.size(), 0.0f);
+  ops::cluster_estimate({room.data(), densities.shape(0), densities.shape(1)}, counts.data(), marked.data(),
+                        {means.data(), scales.data()}, sum.mutable_data(),
+                        {values.mutable_data(), values.shape(0), values.shape(1)});
+  return {sum, values};
+}
+
 Array<float> cluster_scores(const Array<float>& q, const Array<int8_t>& means, const Array<float>& scales,
                             int32_t clusters, float scale) {
   require(q.ndim() == 2 && means.ndim() == 2 && scales.ndim() == 1 && q.shape(1) == means.shape(0) &&
@@ -92,6 +141,12 @@ void bind_clusters(py::module_& m) {
         py::arg("threshold"), py::arg("capacity"));
   m.def("cluster_summaries", &cluster_summaries, py::arg("keys"), py::arg("begin"), py::kw_only(),
         py::arg("num_kv_heads"));
+  m.def("cluster_moments", &cluster_moments, py::arg("keys"), py::arg("values"), py::arg("begin"),
+        py::kw_only(), py::arg("num_kv_heads"));
+  m.def("add_spread", &add_spread, py::arg("scores"), py::arg("q"), py::arg("variance"), py::arg("spreads"),
+        py::kw_only(), py::arg("scale"));
+  m.def("cluster_estimate", &cluster_estimate, py::arg("densities"), py::arg("counts"), py::arg("marks"),
+        py::arg("means"), py::arg("scales"));
   m.def("cluster_scores", &cluster_scores, py::arg("q"), py::arg("means"), py::arg("scales"), py::kw_only(),
         py::arg("clusters"), py::arg("scale"));
   m.def("select_mass", &select_mass, py::arg("scores"), py::arg("counts"), py::arg("resident_max"),

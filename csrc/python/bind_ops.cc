@@ -215,8 +215,10 @@ class KvCache {
     return {max, sum};
   }
 
-  // q [m, num_q_heads, head_dim]; one list of extents for all KV heads, or one per head.
-  Floats attend(const Floats& q, const std::vector<ExtentList>& lists, float scale) {
+  // q [m, num_q_heads, head_dim]; one list of extents for all KV heads, or one per head; rest None or
+  // (max, sum, values), [num_kv_heads, m * group] the first two.
+  Floats attend(const Floats& q, const std::vector<ExtentList>& lists, float scale,
+                const std::optional<std::tuple<Floats, Floats, Floats>>& rest) {
     require(q.ndim() == 3, "attention takes [rows, heads, head_dim]");
     Floats out({q.shape(0), q.shape(1), q.shape(2)});
     std::vector<ops::AttentionPlan> plans(lists.size());
@@ -228,12 +230,28 @@ class KvCache {
     const int64_t width = q.shape(1) * q.shape(2);
     const MatrixRef<const float> rows(q.data(), q.shape(0), width);
     const MatrixRef<float> to(out.mutable_data(), q.shape(0), width);
+    const std::vector<ops::AttentionRest> beside = rest_of(q, rest);
     const py::gil_scoped_release no_gil;
-    ops::paged_attention(rows, static_cast<int>(q.shape(1)), layer_, pointers, scale, to, pool_);
+    ops::paged_attention(rows, static_cast<int>(q.shape(1)), layer_, pointers, beside, scale, to, pool_);
     return out;
   }
 
  private:
+  std::vector<ops::AttentionRest> rest_of(
+      const Floats& q, const std::optional<std::tuple<Floats, Floats, Floats>>& rest) const {
+    if (!rest) return {};
+    const auto& [max, sum, values] = *rest;
+    const int64_t heads = layer_.shape.num_kv_heads, v_stride = layer_.shape.v_stride();
+    const int64_t rows = q.shape(0) * q.shape(1) / heads;
+    require(
+        max.size() == heads * rows && sum.size() == heads * rows && values.size() == heads * rows * v_stride,
+        "attention: shapes disagree");
+    std::vector<ops::AttentionRest> out;
+    for (int64_t h = 0; h < heads; ++h)
+      out.push_back({max.data() + h * rows, sum.data() + h * rows, values.data() + h * rows * v_stride});
+    return out;
+  }
+
   std::vector<ops::Extent> extents(const ExtentList& list) const {
     std::vector<ops::Extent> out;
     for (const auto& [page, first, count] : list) {
@@ -274,7 +292,8 @@ void bind_classes(py::module_& m) {
       .def("append", &KvCache::append, py::arg("k"), py::arg("v"), py::arg("slots"))
       .def("seal", &KvCache::seal, py::arg("source"), py::arg("order"), py::arg("target"))
       .def("mass", &KvCache::mass, py::arg("q"), py::arg("extents"), py::arg("scale"))
-      .def("attend", &KvCache::attend, py::arg("q"), py::arg("extents"), py::arg("scale"));
+      .def("attend", &KvCache::attend, py::arg("q"), py::arg("extents"), py::arg("scale"),
+           py::arg("rest") = py::none());
 }
 
 }  // namespace

@@ -99,6 +99,7 @@ Retrieval parse_retrieval(const py::dict& d) {
   r.seal.rule.capacity = d["clusters"].cast<int64_t>();
   r.seal.centred = d["centred"].cast<bool>();
   r.seal.rotated = d["rotated"].cast<bool>();
+  r.seal.moments = d["estimate"].cast<bool>();
   r.seal.seed = d["seed"].cast<uint64_t>();
   r.policy.rule.threshold = d["mass"].cast<float>();
   r.policy.rule.pooled = d["pooled"].cast<bool>();
@@ -107,6 +108,7 @@ Retrieval parse_retrieval(const py::dict& d) {
   r.policy.everything = d["everything"].cast<bool>();
   r.policy.dense_share = d["dense_share"].cast<float>();
   r.policy.min_sealed = d["min_sealed"].cast<uint32_t>();
+  r.policy.estimate = d["estimate"].cast<bool>();
   r.policy.certify = d["certify"].cast<bool>();
   return r;
 }

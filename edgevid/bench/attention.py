@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgevid.bench.attention_layers import Extents, PagedLayer, Stretched, stretch
+from edgevid.bench.attention_layers import PagedLayer, Stretched, stretch
 from edgevid.bench.decoder import read_bandwidth
 from edgevid.bench.report import Row
 from edgevid.bench.streaming_traces import ROWS, Floats, Trace, frame_rows
@@ -112,7 +112,7 @@ def rows_at(
     ):
         queries = [trace.q[-count:] for trace in traces]
         real = [
-            layer.extents(layer.choose(q, config), config)[1]
+            layer.plan(layer.choose(q, config), config).share
             for layer, q in zip(own_layers, queries, strict=True)
         ]
         found = _time(kept, in_int8, queries, torch_layers, config, rounds)
@@ -211,7 +211,7 @@ def _time(
     rounds: int,
 ) -> Timed:
     pairs = list(zip(layers, queries, strict=True))
-    chosen: list[tuple[Extents, float]] = [p.extents(p.choose(q, config), config) for p, q in pairs]
+    plans = [layer.plan(layer.choose(q, config), config) for layer, q in pairs]
     peers = {
         dtype: [made(q) for made, q in zip(makers, queries, strict=True)]
         for dtype, makers in torch_layers.items()
@@ -222,9 +222,9 @@ def _time(
             layer.choose(q, config)
 
     def ours(kept: Sequence[PagedLayer]) -> None:
-        for layer, q, (extents, _) in zip(kept, queries, chosen, strict=True):
-            layer.choose(q, config)
-            layer.attend(q, extents)
+        for layer, q, plan in zip(kept, queries, plans, strict=True):
+            choice = layer.choose(q, config)
+            layer.attend(q, plan if plan.rest is None else plan._replace(rest=choice.rest))
 
     def dense(kept: Sequence[PagedLayer]) -> None:
         for layer, q in zip(kept, queries, strict=True):
@@ -243,7 +243,7 @@ def _time(
     sides |= {f"torch {dtype}": all_of(calls) for dtype, calls in peers.items()}
     ms = {side: value / len(layers) for side, value in _in_turn(sides, rounds).items()}
     torch = {side.removeprefix("torch "): value for side, value in ms.items() if side.startswith("torch ")}
-    share = float(np.mean([share for _, share in chosen]))
+    share = float(np.mean([plan.share for plan in plans]))
     own = {side: value for side, value in ms.items() if not side.startswith("torch ")}
     return Timed(**own, torch=torch, share=share)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from edgevid.bench.streaming_traces import Floats, Trace
 from edgevid.core.kv_config import KVConfig, KvDtype, RetrievalConfig
+from edgevid.ops.cluster_estimate import add_spread, cluster_estimate
 from edgevid.ops.cluster_scores import cluster_scores
-from edgevid.ops.kv_seal import LANES
-from edgevid.ops.paged_attention import Extent, KvCache
+from edgevid.ops.kv_seal import LANES, cluster_moments, cluster_summaries
+from edgevid.ops.paged_attention import AttentionRest, Extent, KvCache
 from edgevid.ops.select_mass import select_mass
 
 Ids = npt.NDArray[np.intp]
@@ -58,6 +60,21 @@ def stretch(
     return Stretched(trace.k[taken], trace.v[taken], sinks + every, copies)
 
 
+class Choice(NamedTuple):
+    """What a step attends: bool [kv_heads, clusters], and what the others add, where that is estimated."""
+
+    marks: npt.NDArray[np.bool_]
+    rest: AttentionRest | None
+
+
+class Plan(NamedTuple):
+    """A choice as attention takes it, and the share of the sealed tokens that it attends."""
+
+    extents: Extents
+    rest: AttentionRest | None
+    share: float
+
+
 class PagedLayer:
     """A stretched layer in the cache of :mod:`edgevid.ops.paged_attention`, and its table of clusters."""
 
@@ -72,8 +89,8 @@ class PagedLayer:
             dtype=dtype,
             threads=threads,
         )
-        self.everything: Extents = [list(_extents(0, self.tokens))]
-        self._cache.append(layer.k, layer.v, self.everything[0])
+        self.everything = Plan([list(_extents(0, self.tokens))], None, 1.0)
+        self._cache.append(layer.k, layer.v, self.everything.extents[0])
         self._bounds = layer.bounds
         self._anyway = [
             *_extents(0, int(layer.bounds[0])),
@@ -85,48 +102,65 @@ class PagedLayer:
         stride = -(-len(counts) // LANES) * LANES
         self._counts = np.zeros(stride, np.int32)
         self._counts[: len(counts)] = counts
-        sealed = layer.k[: layer.bounds[-1]]
-        means = np.add.reduceat(sealed, layer.bounds[:-1], axis=0) / counts[:, None, None]
-        scales = np.maximum(np.abs(means).max(axis=2), 1e-12) / 127  # [clusters, kv_heads]
-        self._means = np.zeros((self.kv_heads, self._dim, stride), np.int8)
-        self._means[:, :, : len(counts)] = np.rint(means / scales[..., None]).transpose(1, 2, 0)
-        self._scales = np.zeros((self.kv_heads, stride), np.float32)
-        self._scales[:, : len(counts)] = scales.T
-        self.table_bytes = self._means.nbytes + self._scales.nbytes + self._counts.nbytes
+        begin = (layer.bounds - layer.bounds[0]).astype(np.int32)
+        k, v = (
+            rows[layer.bounds[0] : layer.bounds[-1]].reshape(self.sealed, -1) for rows in (layer.k, layer.v)
+        )
+        self._summaries = cluster_summaries(k, begin, num_kv_heads=self.kv_heads)
+        self._moments = cluster_moments(k, v, begin, num_kv_heads=self.kv_heads)
+        self.table_bytes = sum(
+            table.nbytes
+            for table in (*self._summaries[:2], *self._moments[:3], self._counts)  # radii are not read
+        )
 
-    def choose(self, q: Floats, config: RetrievalConfig) -> npt.NDArray[np.bool_]:
-        """Marks [kv_heads, clusters] for a step's queries [rows, heads, head_dim]."""
+    def choose(self, q: Floats, config: RetrievalConfig) -> Choice:
+        """For a step's queries [rows, heads, head_dim]."""
         scale = self._dim**-0.5
         grouped = q.reshape(len(q), self.kv_heads, -1, self._dim)
         largest, total = self._cache.mass(q, self._anyway, scale=scale)
-        marks = []
+        marks, parts = [], []
         for head in range(self.kv_heads):
             rows = np.ascontiguousarray(grouped[:, head]).reshape(-1, self._dim)
-            table = self._means[head], self._scales[head]
-            scores = cluster_scores(rows, *table, clusters=self._clusters, scale=scale)
+            scores = self._scores(head, rows, scale, spread=config.estimate)
             resident = largest[head].reshape(-1), total[head].reshape(-1)
-            marks.append(
-                select_mass(scores, self._counts, *resident, threshold=config.mass, pooled=config.pooled)
-            )
-        return np.stack(marks)[:, : self._clusters]
+            chosen = select_mass(scores, self._counts, *resident, threshold=config.mass, pooled=config.pooled)
+            marks.append(chosen)
+            if not config.estimate:
+                continue
+            tops = np.maximum(scores.max(axis=1), resident[0])
+            np.exp(np.subtract(scores, tops[:, None], out=scores), out=scores)
+            values = self._moments.value_means[head], self._moments.value_scales[head]
+            parts.append((tops, *cluster_estimate(scores, self._counts, chosen, *values)))
+        rest = AttentionRest(*map(np.stack, zip(*parts, strict=True))) if parts else None
+        return Choice(np.stack(marks)[:, : self._clusters], rest)
 
-    def extents(self, marks: npt.NDArray[np.bool_], config: RetrievalConfig) -> tuple[Extents, float]:
-        """What a step attends that chose ``marks``, and its share of the sealed tokens."""
+    def _scores(self, head: int, rows: Floats, scale: float, *, spread: bool) -> Floats:
+        table = self._summaries.means[head], self._summaries.scales[head]
+        scores = cluster_scores(rows, *table, clusters=self._clusters, scale=scale)
+        if not spread:
+            return scores
+        return add_spread(
+            scores, rows, self._moments.variance[head], self._moments.spreads[head], scale=scale
+        )
+
+    def plan(self, choice: Choice, config: RetrievalConfig) -> Plan:
+        """Extents of a choice; everything when it is too much."""
+        marks = choice.marks
         counts = self._counts[: self._clusters]
         share = float((marks * counts).sum() / (len(marks) * self.sealed))
         if share > config.dense_share:
-            return self.everything, 1.0
+            return self.everything
         first, *_ = self._anyway
         lists = []
         for of_head in marks:
             edges = np.flatnonzero(np.diff(np.concatenate([[0], of_head, [0]])))
             chosen = [e for a, b in self._bounds[edges].reshape(-1, 2) for e in _extents(int(a), int(b))]
             lists.append([first, *chosen, *self._anyway[1:]])
-        return lists, share
+        return Plan(lists, choice.rest, share)
 
-    def attend(self, q: Floats, extents: Extents) -> Floats:
+    def attend(self, q: Floats, plan: Plan) -> Floats:
         """[rows, heads, head_dim]."""
-        return self._cache.attend(q, extents, scale=self._dim**-0.5)
+        return self._cache.attend(q, plan.extents, scale=self._dim**-0.5, rest=plan.rest)
 
 
 def _extents(begin: int, end: int) -> Iterator[Extent]:

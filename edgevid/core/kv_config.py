@@ -29,6 +29,8 @@ class RetrievalConfig:
         pooled: select once on the mass summed over rows; else every row selects and the union is taken.
         sorted: take clusters one by one in order of density; else in buckets (eighths of an octave).
         max_tokens: most sealed tokens a KV head attends; 0 = no limit.
+        estimate: clusters that are not attended count by their mean keys, spread and mean values; doubles the
+            table of clusters.
         dense_share: above this share of sealed tokens a layer attends them all for a while: that is faster.
         min_sealed: below this many sealed tokens everything is attended.
         everything: choose all clusters, for comparisons: the result is that of dense attention, bit for bit.
@@ -46,6 +48,7 @@ class RetrievalConfig:
     pooled: bool = True
     sorted: bool = False
     max_tokens: int = 0
+    estimate: bool = True
     dense_share: float = 0.6
     min_sealed: int = 1024
     everything: bool = False

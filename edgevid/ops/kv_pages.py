@@ -61,7 +61,16 @@ def spread(scales: Halves, block: int, n: int) -> Floats:
 
 def stored_keys(k: Floats, dtype: KvType) -> Floats:
     """float32 keys [..., head_dim] as a page gives them back."""
+    return _stored(k, dtype, SCALE_DIMS)
+
+
+def stored_values(v: Floats, dtype: KvType) -> Floats:
+    """The same of values."""
+    return _stored(v, dtype, v.shape[-1])
+
+
+def _stored(rows: Floats, dtype: KvType, dims: int) -> Floats:
     if dtype == "int8":
-        return dequantize(*quantize(k, SCALE_DIMS), SCALE_DIMS)
+        return dequantize(*quantize(rows, dims), dims)
     with np.errstate(over="ignore"):
-        return k.astype(element_type(dtype)).astype(np.float32)
+        return rows.astype(element_type(dtype)).astype(np.float32)

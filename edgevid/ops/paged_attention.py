@@ -36,6 +36,21 @@ class Extent(NamedTuple):
     count: int  # type: ignore[assignment]  # hides tuple.count
 
 
+class AttentionRest(NamedTuple):
+    """What tokens that no list names add to each row, as a partial result of its softmax; float32.
+
+    Attributes:
+        max: [num_kv_heads, m * group], what the others are relative to.
+        sum: [num_kv_heads, m * group], of ``exp(score - max)``; 0: nothing.
+        values: [num_kv_heads, m * group, v_stride], of values times that; v_stride is head_dim rounded up to
+            16.
+    """
+
+    max: Floats
+    sum: Floats
+    values: Floats
+
+
 def slots_of(extents: Sequence[Extent], *, num_pages: int, page_size: int) -> npt.NDArray[np.int32]:
     """``page * page_size + slot`` of every token; ValueError when an extent leaves its page."""
     for page, first, count in extents:
@@ -101,9 +116,17 @@ class KvCache:
         """Write rows float32 [m, num_kv_heads, head_dim] to ``slots``, in order."""
         self._cache.append(k, v, list(slots))
 
-    def attend(self, q: Floats, extents: Sequence[Sequence[Extent]], *, scale: float) -> Floats:
+    def attend(
+        self,
+        q: Floats,
+        extents: Sequence[Sequence[Extent]],
+        *,
+        scale: float,
+        rest: AttentionRest | None = None,
+    ) -> Floats:
         """float32 [m, num_q_heads, head_dim] from queries of the same shape."""
-        out: Floats = self._cache.attend(q, [list(e) for e in extents], scale)
+        options = {} if rest is None else {"rest": rest}
+        out: Floats = self._cache.attend(q, [list(e) for e in extents], scale, **options)
         return out
 
     def mass(self, q: Floats, extents: Sequence[Extent], *, scale: float) -> tuple[Floats, Floats]:
@@ -158,14 +181,17 @@ class NumpyCache:
             dequantize(v, self.value_scales[pages, :, inside], v.shape[-1]),
         )
 
-    def attend(self, q: Floats, extents: list[list[Extent]], scale: float) -> Floats:
+    def attend(
+        self, q: Floats, extents: list[list[Extent]], scale: float, rest: AttentionRest | None = None
+    ) -> Floats:
         heads = self.keys.shape[1]
         group = group_of(q, heads)
         out = np.empty_like(q)
         for h in range(heads):
             k, v = self.stored(extents[h if len(extents) > 1 else 0])
             mine = slice(h * group, (h + 1) * group)
-            out[:, mine] = attend_reference(q[:, mine], k[:, h], v[:, h], scale=scale)
+            beside = None if rest is None else AttentionRest(*(part[h] for part in rest))
+            out[:, mine] = attend_reference(q[:, mine], k[:, h], v[:, h], scale=scale, rest=beside)
         return out
 
     def mass(self, q: Floats, extents: list[Extent], scale: float) -> tuple[Floats, Floats]:
@@ -193,7 +219,14 @@ class NumpyCache:
         return np.divmod(slots_of(extents, num_pages=num_pages, page_size=page_size), np.int32(page_size))
 
 
-def attend_reference(q: Floats, k: npt.NDArray[Any], v: npt.NDArray[Any], *, scale: float) -> Floats:
+def attend_reference(
+    q: Floats,
+    k: npt.NDArray[Any],
+    v: npt.NDArray[Any],
+    *,
+    scale: float,
+    rest: AttentionRest | None = None,
+) -> Floats:
     """One KV head: ``q`` [m, group, head_dim] over ``k``, ``v`` [tokens, head_dim]; the last row sees all."""
     m, tokens = len(q), len(k)
     if m > tokens:
@@ -203,6 +236,13 @@ def attend_reference(q: Floats, k: npt.NDArray[Any], v: npt.NDArray[Any], *, sca
         for i in range(m):
             seen = tokens - m + 1 + i
             scores = scale * (q[i].astype(np.float64) @ k[:seen].T.astype(np.float64))
-            weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-            out[i] = weights @ v[:seen].astype(np.float64) / weights.sum(axis=-1, keepdims=True)
+            top = scores.max(axis=-1, keepdims=True)
+            weights = np.exp(scores - top)
+            total, values = weights.sum(axis=-1, keepdims=True), weights @ v[:seen].astype(np.float64)
+            if rest is not None:
+                mine = slice(i * q.shape[1], (i + 1) * q.shape[1])
+                factor = np.exp(np.where(rest.sum[mine] > 0, rest.max[mine] - top[:, 0], -np.inf))[:, None]
+                total = total + factor * rest.sum[mine, None]
+                values = values + factor * rest.values[mine, : q.shape[2]]
+            out[i] = values / total
     return out

@@ -44,15 +44,15 @@ def test_a_layer_is_stretched_by_whole_copies_of_what_is_sealed() -> None:
 def test_everything_and_a_choice_are_what_plain_sums_give() -> None:
     trace, stretched = made(300)
     layer = PagedLayer(stretched, threads=1)
-    config = RetrievalConfig(mass=0.5, dense_share=1.0)
-    marks = layer.choose(trace.q, config)
-    extents, share = layer.extents(marks, config)
-    assert 0 < share < 1
+    config = RetrievalConfig(mass=0.5, dense_share=1.0, estimate=False)
+    choice = layer.choose(trace.q, config)
+    plan = layer.plan(choice, config)
+    assert 0 < plan.share < 1
     taken = np.ones((2, len(stretched.k)), np.bool_)
-    taken[:, SINKS:-TAIL] = np.repeat(marks, 8, axis=1)
-    assert share == pytest.approx(taken[:, SINKS:-TAIL].mean())
-    for lists, seen in ((layer.everything, np.ones_like(taken)), (extents, taken)):
-        found = layer.attend(trace.q, lists)
+    taken[:, SINKS:-TAIL] = np.repeat(choice.marks, 8, axis=1)
+    assert plan.share == pytest.approx(taken[:, SINKS:-TAIL].mean())
+    for attended, seen in ((layer.everything, np.ones_like(taken)), (plan, taken)):
+        found = layer.attend(trace.q, attended)
         for head in range(2):
             mine = slice(2 * head, 2 * head + 2)
             k, v = (x[seen[head], head] for x in (stretched.k, stretched.v))
@@ -60,13 +60,23 @@ def test_everything_and_a_choice_are_what_plain_sums_give() -> None:
             np.testing.assert_allclose(found[:, mine], want, atol=3e-3)
 
 
+def test_estimates_bring_a_choice_closer_to_everything() -> None:
+    trace, stretched = made(300)
+    layer = PagedLayer(stretched, threads=1)
+    want = layer.attend(trace.q, layer.everything)
+    apart = []
+    for estimate in (False, True):
+        config = RetrievalConfig(mass=0.3, dense_share=1.0, estimate=estimate)
+        found = layer.attend(trace.q, layer.plan(layer.choose(trace.q, config), config))
+        apart.append(float(np.abs(found - want).mean()))
+    assert apart[1] < apart[0]
+
+
 def test_above_the_dense_share_everything_is_attended() -> None:
     trace, stretched = made(300)
     layer = PagedLayer(stretched, threads=1)
     config = RetrievalConfig(mass=1.0)
-    extents, share = layer.extents(layer.choose(trace.q, config), config)
-    assert extents is layer.everything
-    assert share == 1.0
+    assert layer.plan(layer.choose(trace.q, config), config) is layer.everything
 
 
 def test_rows_tell_time_cost_and_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

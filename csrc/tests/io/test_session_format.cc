@@ -32,6 +32,7 @@ SessionHeader session() {
   h.hamming = 7;
   h.clusters = 128;
   h.centred = 1;
+  h.moments = 1;
   h.seed = 11;
   return h;
 }

@@ -38,6 +38,7 @@ class SessionCaches : public SealedCaches {
     h.hamming = 9;
     h.clusters = 12;
     h.centred = 1;
+    h.moments = 1;
     return h;
   }
 

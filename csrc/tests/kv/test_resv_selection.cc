@@ -47,7 +47,7 @@ class Resv : public ::testing::Test {
     const MatrixRef<const float> in(q.data(), rows, kWidth);
     selection.begin_step(cache);
     const Plans& plans = selection.plans(0, in, threads);
-    ops::paged_attention(in, kQHeads, plans.layer, plans.heads,
+    ops::paged_attention(in, kQHeads, plans.layer, plans.heads, plans.rest,
                          1.0f / std::sqrt(static_cast<float>(SealedCaches::kHeadDim)),
                          {out.data(), rows, kWidth}, threads);
     return out;
@@ -99,6 +99,32 @@ TEST_F(Resv, ChoosesLittleAndStaysCloseToDense) {
   ThreadPool three(3);
   ResvSelection again(policy(0.95f), SealedCaches::kLayers);
   EXPECT_EQ(attend(*cache, again, q, three), got);
+}
+
+TEST_F(Resv, EstimatesComeCloserToDense) {
+  auto cache = stepping(600, 5);
+  WindowSelection dense;
+  const std::vector<float> q = queries(5, 2, 0.5f);
+  const std::vector<float> want = attend(*cache, dense, q, caches_.threads);
+  const auto distance = [&](bool estimate) {
+    RetrievalPolicy chosen = policy(0.8f);
+    chosen.estimate = estimate;
+    ResvSelection resv(chosen, SealedCaches::kLayers);
+    const std::vector<float> got = attend(*cache, resv, q, caches_.threads);
+    EXPECT_LT(resv.stats()[0].retrieved, 0.9);
+    double sum = 0;
+    for (size_t i = 0; i < got.size(); ++i) sum += std::abs(double{got[i]} - double{want[i]});
+    return sum / static_cast<double>(got.size());
+  };
+  EXPECT_LT(distance(true), 0.3 * distance(false));
+}
+
+TEST_F(Resv, EstimatesAreTheSameOnAnyNumberOfThreads) {
+  auto cache = stepping(600, 40);  // more rows than one unit of attention takes
+  const std::vector<float> q = queries(40, 2, 0.5f);
+  ThreadPool three(3);
+  ResvSelection one(policy(0.8f), SealedCaches::kLayers), other(policy(0.8f), SealedCaches::kLayers);
+  EXPECT_EQ(attend(*cache, one, q, caches_.threads), attend(*cache, other, q, three));
 }
 
 TEST_F(Resv, TheCapHolds) {

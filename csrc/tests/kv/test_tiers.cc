@@ -43,7 +43,7 @@ std::vector<float> step(KvCache& cache, ResvSelection& selection, uint32_t seed,
     const Plans& plans = selection.plans(layer, in, threads);
     for (size_t head = 0; head < SessionCaches::kKvHeads; ++head)
       EXPECT_EQ(find_violation(cache, layer, selection.attended(head)), "");
-    ops::paged_attention(in, kQHeads, plans.layer, plans.heads,
+    ops::paged_attention(in, kQHeads, plans.layer, plans.heads, plans.rest,
                          1.0f / std::sqrt(static_cast<float>(SessionCaches::kHeadDim)),
                          {out.data(), rows, kWidth}, threads);
     all.insert(all.end(), out.begin(), out.end());

@@ -146,8 +146,8 @@ TEST(IsaAgreement, PagedAttention) {
           AttentionPlan plan;
           plan.set(extents, m, shape);
           std::vector<float> out(q.size());
-          paged_attention({q.data(), m, 6 * head_dim}, 6, layer, {&plan}, 0.2f, {out.data(), m, 6 * head_dim},
-                          pool);
+          paged_attention({q.data(), m, 6 * head_dim}, 6, layer, {&plan}, {}, 0.2f,
+                          {out.data(), m, 6 * head_dim}, pool);
           return out;
         });
       }

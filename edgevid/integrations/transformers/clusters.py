@@ -8,11 +8,13 @@ import numpy.typing as npt
 from edgevid.core.kv_config import RetrievalConfig
 from edgevid.ops.backend import Backend
 from edgevid.ops.cluster_assign import cluster_assign
+from edgevid.ops.cluster_estimate import add_spread, cluster_estimate
 from edgevid.ops.cluster_scores import cluster_scores
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.hash_codes import hash_codes
-from edgevid.ops.kv_seal import Ids, cluster_summaries, seal_order
-from edgevid.ops.select_mass import select_mass
+from edgevid.ops.kv_seal import LANES, Ids, Moments, cluster_moments, cluster_summaries, seal_order
+from edgevid.ops.paged_attention import AttentionRest
+from edgevid.ops.select_mass import Marks, select_mass
 
 FIRST_MEAN_TOKENS = 256
 """Of the first segment, that centre it."""
@@ -31,13 +33,17 @@ class Clusters:
         self._config, self._layer, self._heads, self._backend = config, layer, num_kv_heads, backend
         self._means = np.empty((num_kv_heads, head_dim, 0), np.int8)
         self._scales = np.empty((num_kv_heads, 0), np.float32)
+        v_stride = -(-head_dim // LANES) * LANES
+        of_each = np.empty((num_kv_heads, 0), np.float32)
+        no_values = np.empty((num_kv_heads, 0, v_stride), np.int8)
+        self._moments = Moments(no_values, of_each, of_each, np.zeros((num_kv_heads, head_dim), np.float32))
         self.tokens: Ids = np.empty(0, np.int32)
         self._columns: list[int] = []
         self._mean: Floats | None = None
         self._summed = 0
 
-    def add(self, keys: Floats) -> Ids:
-        """Cluster a segment of ``keys`` float32 [tokens, num_kv_heads * head_dim].
+    def add(self, keys: Floats, values: Floats) -> Ids:
+        """Cluster a segment of ``keys`` and their ``values``, float32 [tokens, num_kv_heads * head_dim].
 
         Returns:
             int32 [tokens]: the token that goes to each slot.
@@ -52,6 +58,18 @@ class Clusters:
         )
         order, begin = seal_order(ids, len(leaders))
         made = cluster_summaries(keys[order], begin, num_kv_heads=self._heads, backend=self._backend)
+        if config.estimate:
+            new = cluster_moments(
+                keys[order], values[order], begin, num_kv_heads=self._heads, backend=self._backend
+            )
+            share = np.float32(len(keys) / (self._summed + len(keys)))
+            old, average = self._moments, self._moments.variance
+            self._moments = Moments(
+                np.concatenate([old.value_means, new.value_means], axis=1),
+                np.concatenate([old.value_scales, new.value_scales], axis=1),
+                np.concatenate([old.spreads, new.spreads], axis=1),
+                average + (new.variance - average) * share,
+            )
         padded = np.zeros(made.scales.shape[1], np.int32)
         padded[: len(leaders)] = np.diff(begin)
         self._means = np.concatenate([self._means, made.means], axis=2)
@@ -67,12 +85,18 @@ class Clusters:
         """Forget the oldest segment."""
         gone = self._columns.pop(0)
         self._means, self._scales = self._means[:, :, gone:].copy(), self._scales[:, gone:].copy()
+        held = self._moments
+        self._moments = held._replace(
+            value_means=held.value_means[:, gone:].copy(),
+            value_scales=held.value_scales[:, gone:].copy(),
+            spreads=held.spreads[:, gone:].copy(),
+        )
         self.tokens = self.tokens[gone:]
 
     def choose(
         self, q: Floats, scale: float, resident_max: Floats, resident_sum: Floats
-    ) -> npt.NDArray[np.bool_]:
-        """bool [num_kv_heads, columns]: what a step attends.
+    ) -> tuple[npt.NDArray[np.bool_], AttentionRest | None]:
+        """bool [num_kv_heads, columns], what a step attends, and what the other clusters add to that.
 
         Args:
             q: float32 [rows, num_q_heads, head_dim].
@@ -82,26 +106,42 @@ class Clusters:
         """
         group = q.shape[1] // self._heads
         marks = np.empty((self._heads, len(self.tokens)), np.bool_)
+        tops = np.empty((self._heads, len(q) * group), np.float32)
+        sums = np.empty_like(tops)
+        values = np.zeros((*tops.shape, self._moments.value_means.shape[2]), np.float32)
         for head in range(self._heads):
             rows = q[:, head * group : (head + 1) * group].reshape(-1, q.shape[2])
-            scores = cluster_scores(
-                rows,
-                self._means[head],
-                self._scales[head],
-                clusters=len(self.tokens),
-                scale=scale,
-                backend=self._backend,
-            )
-            scores[:, self.tokens == 0] = -np.inf
-            marks[head] = select_mass(
-                scores,
-                self.tokens,
-                resident_max[head].ravel(),
-                resident_sum[head].ravel(),
-                threshold=self._config.mass,
-                pooled=self._config.pooled,
-                exact=self._config.sorted,
-                max_tokens=self._config.max_tokens,
-                backend=self._backend,
-            )
-        return marks
+            resident = resident_max[head].ravel(), resident_sum[head].ravel()
+            scores = self._scores(head, rows, scale)
+            marks[head] = self._select(scores, *resident)
+            if self._config.estimate:
+                tops[head] = np.maximum(scores.max(axis=1), resident[0])
+                sums[head], values[head] = self._estimate(head, scores, marks[head], tops[head])
+        return marks, AttentionRest(tops, sums, values) if self._config.estimate else None
+
+    def _scores(self, head: int, rows: Floats, scale: float) -> Floats:
+        table = self._means[head], self._scales[head]
+        scores = cluster_scores(rows, *table, clusters=len(self.tokens), scale=scale, backend=self._backend)
+        scores[:, self.tokens == 0] = -np.inf
+        if not self._config.estimate:
+            return scores
+        spread = self._moments.variance[head], self._moments.spreads[head]
+        return add_spread(scores, rows, *spread, scale=scale, backend=self._backend)
+
+    def _select(self, scores: Floats, resident_max: Floats, resident_sum: Floats) -> Marks:
+        return select_mass(
+            scores,
+            self.tokens,
+            resident_max,
+            resident_sum,
+            threshold=self._config.mass,
+            pooled=self._config.pooled,
+            exact=self._config.sorted,
+            max_tokens=self._config.max_tokens,
+            backend=self._backend,
+        )
+
+    def _estimate(self, head: int, scores: Floats, marks: Marks, tops: Floats) -> tuple[Floats, Floats]:
+        densities = np.exp(scores - tops[:, None])
+        table = self._moments.value_means[head], self._moments.value_scales[head]
+        return cluster_estimate(densities, self.tokens, marks, *table, backend=self._backend)

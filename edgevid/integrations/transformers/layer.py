@@ -5,13 +5,14 @@ Tokens are kept in the order of the native cache (``csrc/kv/sealing.h``)::
     sinks | segment 0 | segment 1 | ... | open: recent tokens and the step's rows
 
 Sinks and open tokens are attended whole; of the segments, per KV head, the clusters that hold the step's
-attention mass.
+attention mass, and the others by their means.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,8 @@ from edgevid.core.errors import LimitError, UsageError
 from edgevid.core.kv_config import RetrievalConfig
 from edgevid.integrations.transformers.clusters import Clusters
 from edgevid.ops.dequantize import Floats
-from edgevid.ops.kv_pages import KvType, stored_keys
-from edgevid.ops.paged_attention import Extent, KvCache
+from edgevid.ops.kv_pages import KvType, stored_keys, stored_values
+from edgevid.ops.paged_attention import AttentionRest, Extent, KvCache
 
 PAUSE = 8
 """Steps for which a layer attends everything after its choice exceeded ``dense_share``."""
@@ -40,6 +41,13 @@ class LayerStats:
     steps: int = 0
     dense: int = 0
     retrieved: float = 0.0
+
+
+class _Chosen(NamedTuple):
+    """Of the sealed tokens: bool [num_kv_heads, sealed], by slot, and the rest, estimated."""
+
+    slots: npt.NDArray[np.bool_]
+    rest: AttentionRest | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,7 @@ class StreamLayer:
         self._sealed: list[int] = []
         self._open: list[int] = []
         self._open_keys: list[Floats] = []  # one row per open token, as stored
+        self._open_values: list[Floats] = []
         self._pause = 0
 
     @property
@@ -115,7 +124,9 @@ class StreamLayer:
             self._open.append(self._free.pop())
         slots += self._extents(self._open, begin, len(k) - first)
         self._store.append(k, v, slots)
-        self._open_keys += list(stored_keys(k, self._config.dtype).reshape(len(k), -1)[first:])
+        dtype = self._config.dtype
+        self._open_keys += list(stored_keys(k, dtype).reshape(len(k), -1)[first:])
+        self._open_values += list(stored_values(v, dtype).reshape(len(k), -1)[first:])
         self.seen += len(k)
 
     def attend(self, q: Floats, *, scale: float) -> Floats:
@@ -124,9 +135,10 @@ class StreamLayer:
         if chosen is None:
             everything = [*self._sink_extents(), *self._whole(self._sealed), *self._open_extents()]
             return self._store.attend(q, [everything], scale=scale)
+        slots, rest = chosen
         pages = np.array(self._sealed)
-        plans = [[*self._sink_extents(), *_runs(marks, pages), *self._open_extents()] for marks in chosen]
-        return self._store.attend(q, plans, scale=scale)
+        plans = [[*self._sink_extents(), *_runs(marks, pages), *self._open_extents()] for marks in slots]
+        return self._store.attend(q, plans, scale=scale, rest=rest)
 
     def take_back(self, tokens: int) -> None:
         """Remove the newest tokens. UsageError when some of them are sinks or sealed."""
@@ -135,7 +147,8 @@ class StreamLayer:
                 f"{tokens} tokens cannot be taken back, only the newest {len(self._open_keys)}",
                 fix="a larger RetrievalConfig.recent",
             )
-        del self._open_keys[len(self._open_keys) - tokens :]
+        left = len(self._open_keys) - tokens
+        del self._open_keys[left:], self._open_values[left:]
         used = -(-len(self._open_keys) // self._config.page_size)
         self._free += self._open[used:]
         del self._open[used:]
@@ -144,12 +157,13 @@ class StreamLayer:
     def _seal_old(self) -> None:
         segment, pages = self._config.retrieval.segment, self._config.segment_pages
         while len(self._open_keys) >= segment + self._config.retrieval.recent:
-            order = self._clusters.add(np.stack(self._open_keys[:segment]))
+            oldest = (np.stack(held[:segment]) for held in (self._open_keys, self._open_values))
+            order = self._clusters.add(*oldest)
             old, new = self._open[:pages], [self._free.pop() for _ in range(pages)]
             self._store.seal(self._whole(old), order, self._whole(new))
             self._sealed += new
             self._free += old
-            del self._open[:pages], self._open_keys[:segment]
+            del self._open[:pages], self._open_keys[:segment], self._open_values[:segment]
 
     def _make_room(self, rows: int) -> None:
         if self.kept - self.sealed + rows > self._config.max_tokens:
@@ -162,13 +176,13 @@ class StreamLayer:
             self._free += self._sealed[: self._config.segment_pages]
             del self._sealed[: self._config.segment_pages]
 
-    def _choose(self, q: Floats, scale: float) -> npt.NDArray[np.bool_] | None:
-        """bool [num_kv_heads, sealed], by slot, or None for everything."""
+    def _choose(self, q: Floats, scale: float) -> _Chosen | None:
+        """None for everything."""
         if self.sealed == 0:
             return None
         self.stats.steps += 1
         chosen = self._chosen_slots(q, scale)
-        share = 1.0 if chosen is None else float(chosen.mean())
+        share = 1.0 if chosen is None else float(chosen.slots.mean())
         if share > self._config.retrieval.dense_share:
             self._pause = PAUSE if chosen is not None else self._pause
             chosen, share = None, 1.0
@@ -176,15 +190,15 @@ class StreamLayer:
         self.stats.retrieved += share
         return chosen
 
-    def _chosen_slots(self, q: Floats, scale: float) -> npt.NDArray[np.bool_] | None:
+    def _chosen_slots(self, q: Floats, scale: float) -> _Chosen | None:
         if self._config.retrieval.everything or self.sealed < self._config.retrieval.min_sealed:
             return None
         if self._pause > 0:
             self._pause -= 1
             return None
         resident = [*self._sink_extents(), *self._open_extents()]
-        marks = self._clusters.choose(q, scale, *self._store.mass(q, resident, scale=scale))
-        return np.repeat(marks, self._clusters.tokens, axis=1)
+        marks, rest = self._clusters.choose(q, scale, *self._store.mass(q, resident, scale=scale))
+        return _Chosen(np.repeat(marks, self._clusters.tokens, axis=1), rest)
 
     def _sink_extents(self) -> list[Extent]:
         return self._extents(self._sinks, 0, min(self.seen, self._config.sinks))

@@ -1,0 +1,172 @@
+"""Estimates of clusters against their reference, and against attention to what they stand for."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from edgevid.ops.backend import Backend
+from edgevid.ops.cluster_estimate import (
+    MOST_SPREAD,
+    add_spread,
+    add_spread_reference,
+    cluster_estimate,
+    cluster_estimate_reference,
+)
+from edgevid.ops.kv_seal import Moments, cluster_moments, cluster_moments_reference
+from edgevid.ops.paged_attention import AttentionRest, KvCache
+from tests.ops.cases import EPS, AttentionCase, attention_cases, normal, paged_extents
+from tests.ops.test_cluster_scores import CLUSTERS, HEAD_DIMS, runs
+from tests.ops.test_paged_attention import BOUND, Filled
+
+
+def moments_of(values: Any, begin: Any) -> Moments:
+    return cluster_moments(values, values, begin, num_kv_heads=1)
+
+
+@pytest.mark.parametrize("clusters", CLUSTERS)
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+def test_moments_equal_their_reference(isa: str, clusters: int, head_dim: int) -> None:
+    order, begin = runs(clusters, 70)
+    keys, values = ((normal(seed, 70, 3 * head_dim) + 2)[order] for seed in (1, 2))
+    got = cluster_moments(keys, values, begin, num_kv_heads=3)
+    want = cluster_moments_reference(keys, values, begin, num_kv_heads=3)
+    assert got.value_means.shape == want.value_means.shape
+    assert not got.value_means[:, :, head_dim:].any()
+    assert not got.value_means[:, clusters:].any()
+    # A mean summed in float32 may round to the neighbouring code.
+    assert np.abs(got.value_means.astype(int) - want.value_means).max() <= 1
+    assert (got.value_means != want.value_means).mean() < 0.01
+    assert np.allclose(got.value_scales, want.value_scales, rtol=70 * EPS, atol=0)
+    assert np.allclose(got.spreads, want.spreads, rtol=1e-2, atol=1e-3)
+    assert np.allclose(got.variance, want.variance, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("stride", [1, 15, 16, 17, 48])
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+def test_spread_equals_its_reference_and_has_a_bound(isa: str, stride: int, head_dim: int) -> None:
+    scores, q = normal(1, 5, stride), normal(2, 5, head_dim) * 3
+    scores[:, -1] = -np.inf
+    variance, spreads = np.abs(normal(3, head_dim)), np.abs(normal(4, stride))
+    got = add_spread(scores, q, variance, spreads, scale=0.3)
+    want = add_spread_reference(scores, q, variance, spreads, scale=0.3)
+    assert np.allclose(got, want, rtol=1e-5, atol=1e-5)
+    assert (got[:, :-1] - scores[:, :-1] <= MOST_SPREAD + 1e-5).all()
+    assert np.isneginf(got[:, -1]).all()
+    still = add_spread(scores, q, np.zeros(head_dim, np.float32), spreads, scale=0.3)
+    assert np.array_equal(still, scores)
+
+
+def test_spread_makes_the_mass_of_a_cluster_right(native: Any) -> None:
+    """Gaussian keys: the mean of exp(score) against exp of the score of the mean."""
+    rng = np.random.default_rng(0)
+    sigma = rng.uniform(0.1, 0.6, 16).astype(np.float32)
+    keys = (rng.normal(size=(4000, 16)) * sigma + 0.5).astype(np.float32)
+    q = rng.normal(size=(6, 16)).astype(np.float32)
+    truth = np.log(np.exp(0.5 * q @ keys.T).mean(axis=1))
+    plain = (0.5 * q @ keys.mean(axis=0))[:, None]
+    spread = np.full(1, (sigma**2).mean(), np.float32)
+    raised = add_spread(plain, q, sigma**2, spread, scale=0.5)
+    assert np.abs(raised[:, 0] - truth).max() < 0.05 < np.abs(plain[:, 0] - truth).max()
+
+
+@pytest.mark.parametrize("clusters", CLUSTERS)
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+@pytest.mark.parametrize("rows", [0, 1, 2, 5, 6, 7, 30])
+def test_estimates_equal_their_reference(isa: str, clusters: int, head_dim: int, rows: int) -> None:
+    order, begin = runs(clusters, 50)
+    moments = moments_of(normal(2, 50, head_dim)[order], begin)
+    means, scales = moments.value_means[0], moments.value_scales[0]
+    counts, marks = np.zeros(len(means), np.int32), np.zeros(len(means), np.bool_)
+    counts[:clusters] = np.diff(begin)
+    marks[:clusters] = np.random.default_rng(clusters).random(clusters) < 0.3
+    densities = np.exp(normal(3, rows, len(means)) - 3)
+    got_sum, got = cluster_estimate(densities, counts, marks, means, scales)
+    want_sum, want = cluster_estimate_reference(densities, counts, marks, means, scales)
+    assert got.shape == want.shape == (rows, means.shape[1])
+    assert np.allclose(got_sum, want_sum, rtol=clusters * EPS, atol=0)
+    size = want_sum[:, None] * (np.abs(means).max() * scales.max())
+    assert (np.abs(got - want) <= (clusters + 2) * EPS * size + 1e-12).all()
+
+
+def test_what_is_attended_is_not_estimated_whatever_it_holds(isa: str) -> None:
+    densities = np.full((3, 16), np.nan, np.float32)
+    none = np.ones(16, np.bool_)
+    total, values = cluster_estimate(
+        densities, np.ones(16, np.int32), none, np.ones((16, 16), np.int8), np.ones(16, np.float32)
+    )
+    assert not total.any()
+    assert not values.any()
+
+
+@pytest.mark.parametrize("case", list(attention_cases()), ids=AttentionCase.name)
+def test_a_rest_joins_as_in_the_reference(isa: str, case: AttentionCase) -> None:
+    rows = (case.num_kv_heads, case.m * case.group)
+    total = np.abs(normal(5, *rows))
+    total[:, ::3] = 0  # nothing to join
+    values = normal(6, *rows, -(-case.head_dim // 16) * 16)
+    rest = AttentionRest(normal(4, *rows), total, values)
+    for threads in (1, 3):
+        filled, reference = Filled(case, threads=threads), Filled(case, backend="numpy")
+        got = filled.cache.attend(filled.q, [filled.extents], scale=filled.scale, rest=rest)
+        want = reference.cache.attend(filled.q, [filled.extents], scale=filled.scale, rest=rest)
+        assert np.abs(got - want).max() <= 2 * BOUND
+
+
+def test_an_empty_rest_changes_no_bit(isa: str) -> None:
+    case = next(attention_cases())
+    filled = Filled(case, threads=1)
+    rows = (case.num_kv_heads, case.m * case.group)
+    nothing = AttentionRest(
+        np.full(rows, np.nan, np.float32),
+        np.zeros(rows, np.float32),
+        np.full((*rows, 64), np.nan, np.float32),
+    )
+    plain = filled.cache.attend(filled.q, [filled.extents], scale=filled.scale)
+    assert np.array_equal(
+        filled.cache.attend(filled.q, [filled.extents], scale=filled.scale, rest=nothing), plain
+    )
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+def test_clusters_of_equal_tokens_are_estimated_without_loss(native: Any, backend: str) -> None:
+    """Attending 5 tokens and estimating 3 clusters of 4 equal tokens each is attending all 17."""
+    which = cast(Backend, backend)
+    k, v, q = normal(1, 17, 1, 16), normal(2, 17, 1, 16), normal(3, 2, 2, 16)
+    for tokens in (k, v):
+        tokens[:12] = tokens[:12:4].repeat(4, axis=0)
+    cache = KvCache(num_pages=2, page_size=16, num_kv_heads=1, head_dim=16, dtype="f32", backend=which)
+    extents = paged_extents(17, page_size=16)
+    cache.append(k, v, extents)
+    whole = cache.attend(q, [extents], scale=0.25)
+    counts = np.zeros(16, np.int32)
+    counts[:3] = 4
+    moments = moments_of(v[:12, 0], np.array([0, 4, 8, 12], np.int32))
+    means, scales = moments.value_means[0], moments.value_scales[0]
+    top = np.full(4, 1.5, np.float32)
+    densities = np.zeros((4, 16), np.float32)
+    densities[:, :3] = np.exp(0.25 * q.reshape(4, 16) @ k[:12:4, 0].T - 1.5)
+    total, values = cluster_estimate(densities, counts, np.zeros(16, np.bool_), means, scales, backend=which)
+    rest = AttentionRest(top[None], total[None], values[None])
+    part = cache.attend(q, [[extents[0]._replace(first=12, count=4), extents[1]]], scale=0.25, rest=rest)
+    assert np.abs(part - whole).max() < 0.02  # values are kept in 8 bits
+
+
+def test_wrong_shapes_are_refused(native: Any) -> None:
+    good = (
+        np.zeros((2, 16), np.float32),
+        np.zeros(16, np.int32),
+        np.zeros(16, np.bool_),
+        np.zeros((16, 16), np.int8),
+        np.zeros(16, np.float32),
+    )
+    for backend in ("native", "numpy"):
+        for i, bad in enumerate(
+            (np.zeros((2, 15), np.float32), np.zeros(15, np.int32), np.zeros(17, np.bool_))
+        ):
+            arguments = [*good]
+            arguments[i] = bad
+            with pytest.raises(ValueError, match="shapes disagree"):
+                cluster_estimate(*arguments, backend=cast(Backend, backend))
