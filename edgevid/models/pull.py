@@ -51,7 +51,7 @@ class PullListener:
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """A pack that is now installed, its first file in `folder`; `downloaded` is 0 when nothing was missing."""
+    """A pack that is installed, its first file in `folder`; `downloaded` is 0 when nothing was missing."""
 
     pack: Pack
     folder: Path
