@@ -38,7 +38,7 @@ class RetrievalConfig:
         seed: of the hyperplanes.
     """
 
-    mass: float = 0.99
+    mass: float = 0.95
     segment: int = 256
     recent: int = 128
     hamming: int = 7
