@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from edgevid.lipsync.nouns import CURVE_STEP_NS
 PARTS = (
     "latency",
     "sequential",
+    "ablation",
     "clauses",
     "speech",
     "visemes",
@@ -37,7 +38,7 @@ PARTS = (
     "frames",
     "compositor",
 )
-_LIVE = PARTS[:3]
+_LIVE = PARTS[:4]
 P50_GOAL_MS, P95_GOAL_MS = 900.0, 1500.0
 _LEAST_CLAUSES, _FEW, _COMMANDS = 100, 4, 96
 _COLD = "from nothing loaded to all parts open and warm, in the first use by this process"
@@ -61,8 +62,10 @@ def rows(data: Path | None, *, quick: bool = False, only: Collection[str] = ()) 
         yield from _live(data, wanted, quick=quick)
     if "speech" in wanted:
         yield from lipsync_speech.rows()
+    if "ablation" in wanted:
+        yield from _visemes(lipsync_viseme.ablation)
     if "visemes" in wanted:
-        yield from _visemes()
+        yield from _visemes(lipsync_viseme.rows)
     if "barge" in wanted:
         yield from lipsync_barge.rows(data)
     if "judge" in wanted:
@@ -86,7 +89,7 @@ def _live(data: Path | None, wanted: Collection[str], *, quick: bool) -> Iterato
         return
     cold_ms = 1000 * (time.perf_counter() - began)
     try:
-        if {"latency", "sequential"} & set(wanted):
+        if {"latency", "sequential", "ablation"} & set(wanted):
             few = quick or "latency" not in wanted
             speech = [read_speech(path) for path in _recordings(data)[: _FEW if few else None]]
             pictures = read_pictures(data / "talking" / "vretalk_1.mp4", side=_SIDE, count=_PICTURES)
@@ -95,8 +98,9 @@ def _live(data: Path | None, wanted: Collection[str], *, quick: bool) -> Iterato
                 yield Row("parts ready, cold", round(cold_ms), "ms", None, None, _COLD)
                 yield from _latency(live, len(speech))
                 yield from _lips(live.talks)
-            if "sequential" in wanted:
-                yield from lipsync_sequential.rows(parts, np.concatenate(speech), pictures, live)
+            if {"sequential", "ablation"} & set(wanted):
+                sound = np.concatenate(speech)
+                yield from lipsync_sequential.rows(parts, sound, pictures, live, wanted=wanted)
         if "clauses" in wanted:
             yield from lipsync_segmenter.rows(parts.voice_activity, parts.recognizer, data)
     finally:
@@ -173,8 +177,8 @@ def _lips(talks: Sequence[Talk]) -> Iterator[Row]:
         yield Row("mouth open in silence", None, "%", 2.0, None, f"{method}: no pauses in what was said")
 
 
-def _visemes() -> Iterator[Row]:
+def _visemes(figures: Callable[[], list[Row]]) -> Iterator[Row]:
     try:
-        yield from lipsync_viseme.rows()
+        yield from figures()
     except EdgevidError as error:
         yield Row("VisemeNet", None, "", None, None, str(error))

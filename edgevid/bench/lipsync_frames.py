@@ -27,6 +27,7 @@ _SILENT_NS = 80_000_000
 _STILL = 0.01  # change of the opening between two frames below which a mouth stands still
 _STEADY = 1e-6  # deviation below which openings are all alike
 _NEXT_NS = 70_000_000  # frames further apart than this are no neighbours
+_MOST_DELAY_MS = 300
 _CHANGED = 2  # levels a pixel differs by where something was drawn
 _CORNERS = LIPS.index(61), LIPS.index(291)
 _MIDDLE = LIPS.index(13), LIPS.index(14)
@@ -38,6 +39,7 @@ class Measured:
 
     Attributes:
         gain, correlation: of the opening drawn on the one asked for.
+        delay_ms: at which the two agree best; + = drawn late.
         range_ratio: 90th percentile of the openings drawn to that of the speaker's own.
         corner_deg: how much lower, as an angle at the middle of the mouth, the corners hang than the
             speaker's own at a like opening; median.
@@ -51,6 +53,7 @@ class Measured:
 
     gain: float | None
     correlation: float | None
+    delay_ms: float | None
     range_ratio: float | None
     corner_deg: float | None
     flicker: float | None
@@ -114,6 +117,7 @@ def report(films: Sequence[Film]) -> Iterator[Row]:
     for name, field, unit, what in (
         ("drawn opening / asked", "gain", "x", "slope of least squares"),
         ("drawn opening against asked", "correlation", "r", "Pearson, frame by frame"),
+        ("drawn opening behind asked", "delay_ms", "ms", "slide by 1 ms at which both agree best, + = late"),
         ("range of openings, dubbed / own", "range_ratio", "x", "ratio of the 90th percentiles"),
         ("corners lower than own", "corner_deg", "deg", "at a like opening, median; + = hang"),
         ("flicker of a still mouth", "flicker", "levels", "mean change of a drawn pixel to the next frame"),
@@ -151,7 +155,7 @@ def report(films: Sequence[Film]) -> Iterator[Row]:
 def measured(film: Film) -> Measured:
     """The figures of one film."""
     if len(film.looks) < 2:
-        return Measured(None, None, None, None, None, None, None, None, None, 0, None, 0)
+        return Measured(None, None, None, None, None, None, None, None, None, None, 0, None, 0)
     asked = np.array([look.asked for look in film.looks])
     own_lips = np.stack([look.own_lips for look in film.looks])
     drawn_lips = np.stack([look.drawn_lips for look in film.looks])
@@ -163,6 +167,7 @@ def measured(film: Film) -> Measured:
     return Measured(
         gain=float(np.polyfit(asked, drawn, 1)[0]) if moves else None,
         correlation=float(np.corrcoef(asked, drawn)[0, 1]) if moves else None,
+        delay_ms=_delay_ms(film, asked, drawn) if moves else None,
         range_ratio=float(np.quantile(drawn, 0.9)) / max(float(np.quantile(own, 0.9)), 1e-6),
         corner_deg=_corners(own_lips, own, drawn_lips, drawn),
         **_flicker(film, own, asked),
@@ -172,6 +177,14 @@ def measured(film: Film) -> Measured:
         open_in_silence=float(open_in_silence.mean()) if len(open_in_silence) else None,
         silent=len(open_in_silence),
     )
+
+
+def _delay_ms(film: Film, asked: npt.NDArray[np.float64], drawn: Floats) -> float:
+    """How late the mouth moves against the curve it was given: the whole way from the curve to pixels."""
+    ms = np.array([look.pts_ns for look in film.looks]) / 1e6
+    slides = range(-_MOST_DELAY_MS, _MOST_DELAY_MS + 1)
+    agree = [np.corrcoef(np.interp(ms - slide, ms, asked), drawn)[0, 1] for slide in slides]
+    return float(slides[int(np.argmax(agree))])
 
 
 def _in_bilabials(film: Film, shut: npt.NDArray[np.bool_]) -> list[bool]:

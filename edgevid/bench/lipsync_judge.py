@@ -8,19 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import numpy.typing as npt
 
+from edgevid.bench import lipsync_second_judge
 from edgevid.bench.lipsync_frames import CLIPS
+from edgevid.bench.lipsync_judged import LEAST_FRAMES, dub_all, own_sound
 from edgevid.bench.report import Row
 from edgevid.core.errors import EdgevidError, MissingPartError
-from edgevid.core.nouns import NS_PER_S
-from edgevid.lipsync import parts as parts_
-from edgevid.lipsync.compositor import MouthCompositor
-from edgevid.lipsync.flow import DubbedFrame
-from edgevid.lipsync.mouth_features import at_model_rate
-from edgevid.lipsync.parts import Parts
-from edgevid.lipsync.session import DubSession
-from edgevid.lipsync.visemes import VisemeNet
 from edgevid.models.store import ModelStore
 from edgevid.train.lip_judge.judge import OFFSETS_MS, Judge, delayed, learn
 from edgevid.train.viseme_net.clips import HELD_OUT, Clip, read_clips
@@ -31,7 +24,6 @@ GOAL_MS = 20.0
 _JUDGED = "s1"  # whom the judge never saw
 _CHOSEN_ON = 40  # clips of theirs, the first by name, on which the judge's features were chosen: left out
 _CLIPS, _QUICK_CLIPS = 16, 4
-_LEAST_FRAMES = 40  # a dub with fewer drawn ones says nothing
 
 
 def rows(data: Path | None, *, quick: bool = False) -> Iterator[Row]:
@@ -51,8 +43,16 @@ def rows(data: Path | None, *, quick: bool = False) -> Iterator[Row]:
         talking = [data / "talking" / clip for clip in CLIPS]
         beside = [judge.offset_ms(clip) for clip in _read(talking, reader)]
         yield _report("offset of originals by the judge, people who talk", beside)
-        yield from _dubs(judge, _dub_all(talking, reader), name)
-        yield from _dubs(judge, _dub_all(paths, reader), "offset of dubs by the judge, commands of 2 s")
+        yield from _dubs(judge, dub_all(talking, reader), name)
+        yield from _dubs(judge, dub_all(paths, reader), "offset of dubs by the judge, commands of 2 s")
+        # What the judge makes of the voice, of the language and of our drawing, one by one.
+        same = "offset of commands said again in English by the judge"
+        yield from _dubs(judge, dub_all(paths, reader, target="en"), same)
+        drawn = own_sound(paths, reader)
+        yield _report(
+            "offset of our lips on people's own sound by the judge", [judge.offset_ms(clip) for clip in drawn]
+        )
+        yield from lipsync_second_judge.rows(data, paths)
     except EdgevidError as error:
         yield Row(name, None, "ms", GOAL_MS, None, str(error))
 
@@ -80,7 +80,7 @@ def leave_one_out(clips: Sequence[Clip]) -> Iterator[Row]:
 
 def _dubs(judge: Judge, dubs: Sequence[Clip], name: str) -> Iterator[Row]:
     if not dubs:
-        yield Row(name, None, "ms", GOAL_MS, None, f"no dub with {_LEAST_FRAMES} drawn frames")
+        yield Row(name, None, "ms", GOAL_MS, None, f"no dub with {LEAST_FRAMES} drawn frames")
         return
     found = [judge.offset_ms(clip) for clip in dubs]
     together = int(OFFSETS_MS[np.argmax(np.sum([judge.scores(clip) for clip in dubs], axis=0))])
@@ -128,48 +128,3 @@ def _read(paths: Sequence[Path], reader: LipReader) -> list[Clip]:
     if not clips:
         raise MissingPartError("clips of the speakers to judge by are missing", fix="set EDGEVID_TEST_DATA")
     return clips
-
-
-def _dub_all(paths: Sequence[Path], reader: LipReader) -> list[Clip]:
-    """Each clip dubbed to Spanish, with a compositor that knows nothing yet."""
-    parts, basis = parts_.load(target="es"), VisemeNet().basis
-    try:
-        if parts.missing:
-            raise parts.missing[0]
-        dubs = []
-        for path in paths:
-            parts.compositor = MouthCompositor(basis)
-            assert parts.tracker is not None
-            parts.tracker.reset()
-            dubs.append(_dub(path, parts, reader))
-    finally:
-        parts.close()
-    return [clip for clip in dubs if len(clip.seconds) >= _LEAST_FRAMES]
-
-
-def _dub(path: Path, parts: Parts, reader: LipReader) -> Clip:
-    """The drawn frames' lips beside the dub's own sound, both as they were given away."""
-    shown: list[tuple[int, bool]] = []
-    sounds: list[npt.NDArray[np.float32]] = []
-    with DubSession(path, target="es", parts=parts) as session:
-
-        def pictures() -> Iterator[npt.NDArray[np.uint8]]:
-            for message in session:
-                item = message.payload
-                if isinstance(item, DubbedFrame):
-                    shown.append((item.pts_ns, item.drawn))
-                    yield item.frame.image
-                else:
-                    sounds.append(item.samples)
-
-        found = reader.read(pictures())
-        rate = session.rate
-    kept = [(lips, ns) for lips, (ns, drawn) in zip(found, shown, strict=True) if drawn and lips is not None]
-    return Clip(
-        path.stem,
-        speaker_of(path),
-        np.stack([lips for lips, _ in kept]) if kept else np.zeros((0, 40, 2), np.float32),
-        np.array([ns / NS_PER_S for _, ns in kept], np.float32),
-        at_model_rate(np.concatenate(sounds), rate),
-        (),
-    )

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgevid.core.nouns import NS_PER_S, AudioChunk, Frame
+from edgevid.lipsync.clauses import Cut, Draft
 from edgevid.lipsync.flow import DubbedFrame, DubbedSound, Said, Settled, Talk, Translated
-from edgevid.lipsync.hearing import Generation
+from edgevid.lipsync.hearing import Cutter, Generation
 from edgevid.lipsync.nouns import Floats
 from edgevid.lipsync.parts import Parts
 from edgevid.lipsync.pipeline import build_live, make_stages
@@ -33,6 +34,7 @@ class LiveRun:
 
     Attributes:
         latencies_ms: per clause, from its last voiced window to the first presented frame that shows it.
+        after_cut_ms: the same from the moment at which the clause was known to be over.
         waits_ms: per clause that gave words, the pause after which it was known to be over.
         av_offsets_ms: per presented frame of speech: how late after its capture its sound came, minus how
             late it came itself.
@@ -43,6 +45,7 @@ class LiveRun:
     """
 
     latencies_ms: list[float] = field(default_factory=list)
+    after_cut_ms: list[float] = field(default_factory=list)
     waits_ms: list[float] = field(default_factory=list)
     av_offsets_ms: list[float] = field(default_factory=list)
     talks: list[Talk] = field(default_factory=list)
@@ -81,7 +84,8 @@ def run(
     generation = Generation()
     stages = make_stages(parts, source="en", target=target, generation=generation, live=True)
     listening = _WaitingInterpreter(parts.translator, target=target, generation=generation)
-    stages = replace(stages, interpreter=listening)
+    cutter = _NotingCutter(stages.cutter)
+    stages = replace(stages, cutter=cutter, interpreter=listening)
     capture = _Capture(sound, pictures)
     result = LiveRun()
     budget = CpuBudget()
@@ -100,8 +104,9 @@ def run(
                 continue
             assert isinstance(item, DubbedFrame)
             while waiting and item.pts_ns >= waiting[0].spoken.start_ns:
-                ended_ns = capture.epoch_ns + waiting.pop(0).spoken.clause.end_ns
-                result.latencies_ms.append((now_ns - ended_ns) / 1e6)
+                clause = waiting.pop(0).spoken.clause
+                result.latencies_ms.append((now_ns - capture.epoch_ns - clause.end_ns) / 1e6)
+                result.after_cut_ms.append((now_ns - cutter.cut_ns[clause.seq]) / 1e6)
             if any(t.spoken.start_ns <= item.pts_ns < t.spoken.end_ns for t in result.talks[-4:]):
                 shown.append((item.pts_ns, now_ns))
         pipeline.wait()
@@ -123,6 +128,26 @@ def _match(
         (late_ns - (came_ns - pts_ns)) / 1e6 for pts_ns, came_ns in shown if pts_ns < end_ns
     ]
     return [entry for entry in shown if entry[0] >= end_ns]
+
+
+class _NotingCutter(Cutter):
+    """Another cutter, and when it made each cut: monotonic ns by the number of the clause."""
+
+    def __init__(self, cutter: Cutter) -> None:
+        self._cutter = cutter
+        self.cut_ns: dict[int, int] = {}
+
+    def __call__(self, chunk: AudioChunk) -> Iterator[Draft | Cut | Settled]:
+        yield from self._noted(self._cutter(chunk))
+
+    def flush(self) -> Iterator[Draft | Cut | Settled]:
+        yield from self._noted(self._cutter.flush())
+
+    def _noted(self, items: Iterator[Draft | Cut | Settled]) -> Iterator[Draft | Cut | Settled]:
+        for item in items:
+            if isinstance(item, Cut):
+                self.cut_ns[item.number] = time.monotonic_ns()
+            yield item
 
 
 class _WaitingInterpreter(Interpreter):

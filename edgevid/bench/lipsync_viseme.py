@@ -37,14 +37,7 @@ def rows() -> list[Row]:
     Raises:
         MissingPartError: onnx or onnxruntime is not installed, or the native core is not built.
     """
-    for module in ("onnx", "onnxruntime"):
-        if find_spec(module) is None:
-            raise MissingPartError(f"{module} is not installed", fix=f"pip install {module}")
-    file, net = read(shipped()), VisemeNet()  # which says what is missing without the native core
-    native = importlib.import_module("edgevid._native").lipsync
-    stream = native.VisemeStream(native.VisemeWeights(shipped()))
-    sound = np.random.default_rng(0).normal(0, 30, (_reach(file) + ROWS_PER_STEP * (_STEPS - 1), 64))
-    mel = (sound / file.mel_scale + file.mel_mean).astype(np.float32)
+    file, net, stream, mel = _ready()
     peers = {
         "onnxruntime float32": _session(onnx_model(file, quantized=False)),
         "onnxruntime int8 (QDQ)": _session(onnx_model(file)),
@@ -66,6 +59,53 @@ def rows() -> list[Row]:
     ):
         out += _compare(what, times)
     return out
+
+
+def ablation() -> list[Row]:
+    """The network without int8, without fused layers, without either, against ours in the same run.
+
+    Ours has no form with layers in passes: onnxruntime with and without its rewriting of the graph says what
+    fusion is worth on the same layers.
+
+    Raises:
+        MissingPartError: as :func:`rows`.
+    """
+    file, _, stream, mel = _ready()
+    whole, quantized = onnx_model(file, quantized=False), onnx_model(file)
+    times = _at_once(
+        stream,
+        mel,
+        {
+            "int8, onnxruntime, layers fused": _session(quantized),
+            "int8, onnxruntime, each layer in passes": _session(quantized, fused=False),
+            "float32, onnxruntime, layers fused": _session(whole),
+            "float32, onnxruntime, each layer in passes": _session(whole, fused=False),
+        },
+    )
+    (_, ours), *others = times.items()
+    return [
+        Row(
+            f"lip network in {name}",
+            round(ms / ours, 2),
+            "x of ours",
+            None,
+            None,
+            f"{_WHOLE}, one thread, median: {ms:.3f} ms, ours in fused int8 layers {ours:.3f} ms",
+        )
+        for name, ms in others
+    ]
+
+
+def _ready() -> tuple[VisemeFile, VisemeNet, Any, Floats]:
+    """The shipped network as numbers and as a mouth, a stream of it, and log-mel of 10 s."""
+    for module in ("onnx", "onnxruntime"):
+        if find_spec(module) is None:
+            raise MissingPartError(f"{module} is not installed", fix=f"pip install {module}")
+    file, net = read(shipped()), VisemeNet()  # which says what is missing without the native core
+    native = importlib.import_module("edgevid._native").lipsync
+    stream = native.VisemeStream(native.VisemeWeights(shipped()))
+    sound = np.random.default_rng(0).normal(0, 30, (_reach(file) + ROWS_PER_STEP * (_STEPS - 1), 64))
+    return file, net, stream, (sound / file.mel_scale + file.mel_mean).astype(np.float32)
 
 
 def _compare(what: str, times: dict[str, float]) -> list[Row]:
@@ -143,9 +183,11 @@ def _median_ms(call: Callable[[], object], runs: int) -> float:
     return float(np.median(times)) / 1e6
 
 
-def _session(model: bytes) -> Any:
+def _session(model: bytes, *, fused: bool = True) -> Any:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    if not fused:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -32,6 +32,9 @@ def test_a_live_run_measures_every_clause(store: ModelStore) -> None:
         parts.close()
     assert len(result.latencies_ms) == len(result.talks) >= 1
     assert all(latency > 0 for latency in result.latencies_ms)
+    # Each clause's pause lies before its cut: what is left after it is less than the whole.
+    together = zip(result.after_cut_ms, result.latencies_ms, strict=True)
+    assert all(0 < after < whole for after, whole in together)
     assert result.av_offsets_ms
     assert result.drawn == 0  # there is no face
     assert sum(result.untouched.values()) <= result.frames
@@ -43,6 +46,8 @@ def test_a_live_run_measures_every_clause(store: ModelStore) -> None:
         assert isinstance(ours, float) and isinstance(fixed, float)
         assert ours > 0
         assert (ours < fixed) == (np.median(result.waits_ms) < 700)
+        after = apart[f"sequential / ours after the cut, {seconds} s of speech"].value
+        assert isinstance(after, float) and after > 0
 
 
 def test_what_each_part_saves_is_told_against_the_whole() -> None:

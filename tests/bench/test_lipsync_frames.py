@@ -55,6 +55,16 @@ def test_openings_are_compared_with_what_was_asked_and_the_own_range() -> None:
     assert found.range_ratio == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.parametrize("late_ms", [-80, 0, 55])
+def test_a_mouth_drawn_late_is_found(late_ms: int) -> None:
+    def asked(n: float) -> float:
+        return 0.1 + 0.05 * np.sin(n / 3) + 0.04 * np.sin(n / 1.7)
+
+    late = late_ms / 40
+    film = _film([_look(i, asked(i), 0.1, asked(i - late)) for i in range(75)])
+    assert measured(film).delay_ms == pytest.approx(late_ms, abs=5)
+
+
 def test_hanging_corners_are_told_from_open_mouths() -> None:
     wave = 0.1 + 0.1 * np.sin(np.arange(60) / 5)
     for droop, degrees in ((0.0, 0.0), (0.05, 5.7), (-0.05, -5.7)):

@@ -12,6 +12,9 @@ def test_every_figure_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip(module)
     monkeypatch.setattr(lipsync_viseme, "_LIVE_RUNS", 5)
     monkeypatch.setattr(lipsync_viseme, "_WHOLE_RUNS", 2)
+    without = lipsync_viseme.ablation()
+    assert len({row.measure for row in without}) == 4
+    assert all(isinstance(row.value, float) and row.value > 0 for row in without)
     rows = lipsync_viseme.rows()
     assert len(rows) == 2 + 2 * (3 + 2)
     assert all(isinstance(row.value, int | float) and row.value > 0 for row in rows)
