@@ -1,9 +1,9 @@
-"""Whether a face is the one that speaks: Light-ASD (Liao et al., "A Light Weight Model for Active Speaker
-Detection", CVPR 2023), from its trained weights, which are MIT-licensed and not part of edgevid.
+"""Whether a face is the one that speaks: Light-ASD, from its trained weights.
 
-Two stacks of split convolutions, one over 112 x 112 grey pictures of a face at 25/s, one over cepstra at
-100/s, are added, read forwards and then backwards by a GRU, and give a score per picture. It was trained to tell
-who speaks, not how late: what its score says about offsets is to be proven.
+Liao et al., "A Light Weight Model for Active Speaker Detection" (CVPR 2023). The weights are MIT-licensed and
+no part of edgevid. Two stacks of split convolutions, one over grey pictures of a face at 25/s, one over
+cepstra at 100/s, are added, read forwards and then backwards by a GRU, and give a score per picture. It was
+trained to tell who speaks, not how late: what its score says about offsets is to be proven.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Mel-frequency cepstra as speech recognisers of old took them; ``LightAsd`` was trained on these.
 
 Davis and Mermelstein, "Comparison of parametric representations for monosyllabic word recognition" (1980),
-with the settings usual since: 25 ms of sound every 10 ms, first differences, 26 bands to 8 kHz, a discrete cosine
-transform of the log energies of which 13 are kept and lifted, the first of them replaced by the log energy of
-the window. Samples count as 16-bit integers.
+with the settings usual since: 25 ms of sound every 10 ms, first differences, 26 bands to 8 kHz, a cosine
+transform of the log energies of which 13 are kept and lifted, the first of them replaced by the log energy
+of the window. Samples count as 16-bit integers.
 """
 
 from __future__ import annotations
