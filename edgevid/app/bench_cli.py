@@ -117,9 +117,7 @@ def lipsync(quick: bool, only: str, force: bool, as_json: bool, strict: bool) ->
 
 @command.command("streaming", short_help="Retrieval of the KV cache.")
 @click.option("--quick", is_flag=True, help="At a depth of 2,000 tokens.")
-@click.option(
-    "--only", metavar="PART,...", default="", help="These parts alone: e1, speed, disk, e2, e5, e4, e3."
-)
+@click.option("--only", metavar="PART,...", default="", help="These parts alone: e1, speed, llama, flat, ...")
 @_PLOTS
 @_FORCE
 @_THREADS

@@ -8,6 +8,7 @@ nothing.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -17,7 +18,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from edgevid.bench import streaming_joining, streaming_needles, streaming_noise
+from edgevid.bench import (
+    streaming_hours,
+    streaming_joining,
+    streaming_needles,
+    streaming_noise,
+    streaming_peer,
+)
+from edgevid.bench.decoder import read_bandwidth
 from edgevid.bench.report import Row
 from edgevid.bench.streaming_nll import Piece, between_frames, paired, score_all
 from edgevid.bench.streaming_rivals import METHODS, Ids, Loss, losses
@@ -31,7 +39,7 @@ from edgevid.models.store import ModelStore
 
 MODEL = "smollm2-135m-instruct"
 SHIPPED = RetrievalConfig()
-PARTS = ("e1", "speed", "disk", "e2", "e5", "e4", "e3")
+PARTS = ("e1", "speed", "disk", "e2", "e5", "e4", "e3", "llama", "flat", "rss")
 BUDGETS = (0.06, 0.12, 0.25)
 E2_GOAL, PREDICTION_GOAL, TIER_GOAL = 0.02, 0.10, 1.5
 _DEPTH, _QUICK_DEPTH = 7700, 2000
@@ -40,7 +48,9 @@ _STEP = 64  # tokens of text per step
 _CAP = 512  # sealed tokens of a KV head and step, for the second row of the disk tier
 _HARD_STEPS, _QUICK_HARD_STEPS = 30, 5  # frames of E5
 _NEEDLE_S, _QUICK_NEEDLE_S = 200, 64  # seconds of E3's streams
-_ON_VIDEO = {"e1", "speed", "disk", "e2", "e5"}
+_ON_VIDEO = {"e1", "speed", "disk", "e2", "e5", "llama", "flat", "rss"}
+_HOURS, _QUICK_HOURS = 10.0, 1 / 3
+_QUICK_LAYERS = 4  # of the disk tier and of rss
 _QUESTION = "\nWhat is on the road?\n"
 
 
@@ -89,6 +99,40 @@ def _on_video(data: Path, wanted: set[str], *, quick: bool, threads: int) -> Ite
         hard = streaming_noise.hard_streams(model, frames[: depth // ROWS * ROWS])
         steps = _QUICK_HARD_STEPS if quick else _HARD_STEPS
         yield from streaming_noise.rows(model, hard, SHIPPED, steps=steps)
+    yield from _system(path, frames[: depth + ROWS], wanted, quick=quick, threads=threads)
+
+
+def _system(path: Path, frames: Floats, wanted: set[str], *, quick: bool, threads: int) -> Iterator[Row]:
+    """Rows of the whole system, each with models of its own."""
+    layers = _QUICK_LAYERS if quick else None
+    if "disk" in wanted:
+        yield from streaming_hours.disk_rows(
+            path,
+            frames,
+            SHIPPED,
+            factor=2 if quick else 10,
+            layers=layers,
+            repetitions=5 if quick else 40,
+            threads=threads,
+        )
+    if "llama" in wanted:
+        depths = streaming_peer.DEPTHS
+        yield from streaming_peer.rows(
+            path,
+            frames,
+            {"8K": depths["8K"]} if quick else depths,
+            SHIPPED,
+            bandwidth=read_bandwidth(threads or os.cpu_count() or 1),
+            repetitions=5 if quick else 20,
+            threads=threads,
+        )
+    if "flat" in wanted:
+        hours = _QUICK_HOURS if quick else _HOURS
+        yield from streaming_hours.flat_rows(path, frames, SHIPPED, hours=hours, threads=threads)
+    if "rss" in wanted:
+        yield from streaming_hours.rss_rows(
+            path, frames, SHIPPED, factor=2 if quick else 6, layers=layers, threads=threads
+        )
 
 
 def _pareto(

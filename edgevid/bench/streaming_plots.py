@@ -17,6 +17,7 @@ _RIVALS = re.compile(r"rivals: ([^;]+);")
 _DRIFT = re.compile(r"E2 (.+), to (\d+)")
 _AGE = re.compile(r"E3 (\w+), age (\d+)% to (\d+)%")
 _COST = re.compile(r"(decode|10-row frame step), (\d+)K, (dense|with retrieval)")
+_FLAT = re.compile(r"flat cost, p95 up to ([\d.]+) h")
 _TORCH = re.compile(r"(decode|10-row frame step), (\d+)K, over torch")
 _TORCH_MS = re.compile(r"torch \w+ ([\d.]+) ms")
 
@@ -44,7 +45,7 @@ def figures(rows: Iterable[Row]) -> list[Figure]:
     found: dict[str, Figure] = {}
     for row in rows:
         if isinstance(row.value, (int, float)):
-            for add in (_pareto, _drift, _age, _cost):
+            for add in (_pareto, _drift, _age, _cost, _flat):
                 add(row, float(row.value), found)
     return list(found.values())
 
@@ -123,3 +124,9 @@ def _cost(row: Row, value: float, found: dict[str, Figure]) -> None:
         figure.add(own.group(3), thousands, value)
     elif times := [float(ms) for ms in _TORCH_MS.findall(row.method)]:
         figure.add("torch", thousands, min(times))
+
+
+def _flat(row: Row, value: float, found: dict[str, Figure]) -> None:
+    if match := _FLAT.fullmatch(row.measure):
+        figure = Figure("cost-of-hours", "hours of stream", "p95 of a frame, ms")
+        found.setdefault(figure.name, figure).add("under caps", float(match.group(1)), value)

@@ -36,9 +36,9 @@ def time_tiers(
     threads: int,
     repetitions: int,
 ) -> Tiered:
-    """Seal what ``dense`` holds into ``session``, resume it under the least RAM that will do, and time the
-    step of appending ``rows``, taken back each time."""
-    whole = dense.fork(retrieval=retrieval)
+    """Seal what ``dense`` holds (or has sealed by ``retrieval``) into ``session``, resume it under the least
+    RAM that will do, and time the step of appending ``rows``, taken back each time."""
+    whole = dense.fork(retrieval=retrieval if dense.retrieval() is None else None)
     whole.append_rows(rows, logits="none")
     whole.save(session)
     in_ram = _steps(whole, rows, repetitions, session=None)
@@ -58,8 +58,8 @@ def time_tiers(
         capped.close()
     kv_bytes = kept.tokens * kept.bytes / (kept.pages * KVConfig().page_size)
     return Tiered(
-        _p95(from_file),
-        _p95(in_ram),
+        percentile_95(from_file),
+        percentile_95(in_ram),
         kv_bytes / least,
         kv_bytes / (after["slots"] * after["slot_bytes"]),
         (after["reads"] - before["reads"]) * after["slot_bytes"] / (repetitions + 1),
@@ -96,5 +96,6 @@ def _disk_rate(path: Path) -> float:
     return path.stat().st_size / (time.perf_counter() - began)
 
 
-def _p95(times: list[float]) -> float:
+def percentile_95(times: list[float]) -> float:
+    """Of at least two times."""
     return statistics.quantiles(times, n=20, method="inclusive")[-1]

@@ -164,6 +164,19 @@ class LlamaCppModel:
         with self.lock:
             self._lib.llama_memory_seq_cp(self.memory, source, target, -1, -1)
 
+    def repeat(self, sequence: int, spare: int, length: int, times: int) -> None:
+        """Copy the past of ``sequence`` behind itself, through ``spare``, which stays empty."""
+        lib = self._lib
+        with self.lock:
+            state = (ctypes.c_uint8 * lib.llama_state_seq_get_size(self._context, sequence))()
+            lib.llama_state_seq_get_data(self._context, state, len(state), sequence)
+            for i in range(1, times):
+                if not lib.llama_state_seq_set_data(self._context, state, len(state), spare):
+                    raise _decode_error(1, self.capacity)
+                lib.llama_memory_seq_add(self.memory, spare, 0, -1, i * length)
+                lib.llama_memory_seq_cp(self.memory, spare, sequence, -1, -1)
+                lib.llama_memory_seq_rm(self.memory, spare, -1, -1)
+
     def truncate(self, sequence: int, length: int) -> None:
         """Keep the first ``length`` tokens of a sequence."""
         with self.lock:
@@ -280,6 +293,20 @@ class LlamaCppSequence(Generating):
         self._model.copy(self._number, other._number)
         other.length, other._last = self.length, self._last
         return other
+
+    def repeat(self, times: int) -> None:
+        """Have the past ``times`` times in a row, each at the positions that follow: keys are rotated on, and
+        nothing is computed again. A long past without its prefill, as benches need it.
+
+        Raises:
+            LimitError: the context is too small, or all sequences of the model are in use.
+        """
+        spare = self._model.new_sequence()
+        try:
+            self._model.repeat(self._number, spare._number, self.length, times)
+        finally:
+            spare.close()
+        self.length, self._last = self.length * times, None
 
     def truncate(self, length: int) -> None:
         """See ``LanguageSequence.truncate``."""

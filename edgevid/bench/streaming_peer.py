@@ -1,0 +1,157 @@
+"""A whole step of the decoder with retrieval against llama.cpp: same file, threads, stream, turn by turn.
+
+llama.cpp runs with flash attention on and off; the better median counts. Beyond the trained context both
+sides hold the same stream repeated at fresh positions: llama.cpp's past is copied through its state API, ours
+is prefilled with retrieval on a model file that states a longer context.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+
+from edgevid.bench.report import Row
+from edgevid.bench.streaming_gguf import reshaped
+from edgevid.bench.streaming_nll import retrieved_share
+from edgevid.bench.streaming_traces import ROWS, Floats
+from edgevid.core.errors import MissingPartError
+from edgevid.core.kv_config import KVConfig, RetrievalConfig
+from edgevid.models.llama_cpp_llm import LlamaCppModel, LlamaCppSequence
+from edgevid.models.native_llm import NativeLanguageModel, NativeSequence
+
+
+class Depth(NamedTuple):
+    """How often the stream is repeated; what decode and a frame step should gain on llama.cpp."""
+
+    copies: int
+    decode: float
+    frame: float
+
+
+DEPTHS = {"8K": Depth(1, 4.0, 3.0), "32K": Depth(4, 10.0, 6.0), "128K": Depth(16, 20.0, 8.0)}
+_ROOM = 1024  # tokens of a context beyond the stream
+_REST_S = 0.01  # workers of one side spin for a while after a call; let them fall asleep before the other's
+
+
+def rows(
+    path: Path,
+    stream: Floats,
+    depths: Mapping[str, Depth],
+    config: RetrievalConfig,
+    *,
+    bandwidth: float,
+    repetitions: int,
+    threads: int,
+) -> Iterator[Row]:
+    """Rows of each of ``depths``.
+
+    Args:
+        stream: rows [n + 10, hidden]: the past, and the frame that is appended and taken back.
+        bandwidth: bytes a second that the machine reads.
+    """
+    past, frame = stream[:-ROWS], stream[-ROWS:]
+    quality = 0.0  # share retrieved where quality was measured: at the first depth
+    for name, depth in depths.items():
+        try:
+            with ExitStack() as stack:
+                folder = Path(stack.enter_context(TemporaryDirectory()))
+                peers = {
+                    f"flash attention {'on' if on else 'off'}": _peer(path, past, depth, on, threads, stack)
+                    for on in (False, True)
+                }
+                model, ours = _ours(path, folder, past, depth, config, threads, stack)
+                for what, count, goal in (("decode", 1, depth.decode), ("frame step", ROWS, depth.frame)):
+                    fork = stack.enter_context(closing(ours.fork()))
+                    ms = _in_turn({"ours": fork, **peers}, frame[:count], repetitions)
+                    share = retrieved_share(fork.retrieval())
+                    quality = quality or share
+                    method = (
+                        f"median of {repetitions} in turn, {ours.length} tokens, {model.threads} threads, "
+                        f"logits of the last row; {share:.3f} of sealed tokens attended"
+                    )
+                    touched = _touched(model, fork, repetitions + 1)
+                    yield from _compared(
+                        f"{what}, {name}", ms, touched / bandwidth, goal, share >= 0.99 * quality, method
+                    )
+        except MissingPartError as error:
+            for what, goal in (("decode", depth.decode), ("frame step", depth.frame)):
+                yield Row(f"{what}, {name}, end to end over llama.cpp", None, "x", goal, None, str(error))
+
+
+def _compared(
+    measure: str, ms: dict[str, float], least_s: float, goal: float, enough: bool, method: str
+) -> Iterator[Row]:
+    """``enough``: the share retrieved is not below that of the run which showed the quality."""
+    ours = ms.pop("ours")
+    best = min(ms, key=lambda side: ms[side])
+    theirs = ", ".join(f"{side} {value:.2f} ms" for side, value in ms.items())
+    share = f"reading weights, tables and chosen KV alone takes {1e3 * least_s / ours:.0%} of it"
+    yield Row(f"{measure}, end to end", round(ours, 2), "ms", None, None, f"{share}; {method}")
+    yield Row(f"{measure}, llama.cpp", round(ms[best], 2), "ms", None, None, f"{theirs}; {method}")
+    ratio = ms[best] / ours
+    how = f"llama.cpp's better time ({best}) over ours; {method}"
+    if not enough:
+        how = f"fails: attends less than where quality was measured; {how}"
+    passed = ratio >= goal and enough
+    yield Row(f"{measure}, end to end over llama.cpp", round(ratio, 2), "x", goal, passed, how)
+
+
+def _peer(
+    path: Path, past: Floats, depth: Depth, flash_attention: bool, threads: int, stack: ExitStack
+) -> LlamaCppSequence:
+    context = len(past) * depth.copies + _ROOM
+    model = LlamaCppModel(path, threads=threads, context=context, flash_attention=flash_attention)
+    sequence = stack.enter_context(model).new_sequence()
+    sequence.append_rows(past, logits="none")
+    sequence.repeat(depth.copies)
+    return sequence
+
+
+def _ours(
+    path: Path,
+    folder: Path,
+    past: Floats,
+    depth: Depth,
+    config: RetrievalConfig,
+    threads: int,
+    stack: ExitStack,
+) -> tuple[NativeLanguageModel, NativeSequence]:
+    tokens = len(past) * depth.copies + _ROOM
+    if depth.copies > 1:
+        path = reshaped(path, folder / "long.gguf", context=tokens)
+    model = NativeLanguageModel(path, kv=KVConfig(), kv_tokens=tokens + 8 * _ROOM, threads=threads)
+    sequence = stack.enter_context(closing(model.new_sequence(retrieval=config)))
+    for _ in range(depth.copies):
+        sequence.append_rows(past, logits="none")
+    return model, sequence
+
+
+def _in_turn(
+    sequences: Mapping[str, NativeSequence | LlamaCppSequence], step: Floats, repetitions: int
+) -> dict[str, float]:
+    """Median milliseconds of each to append ``step``, which is taken back; the first round warms up."""
+    times: dict[str, list[float]] = {side: [] for side in sequences}
+    for _ in range(repetitions + 1):
+        for side, sequence in sequences.items():
+            length = sequence.length
+            time.sleep(_REST_S)
+            began = time.perf_counter()
+            sequence.append_rows(step)
+            times[side].append(1e3 * (time.perf_counter() - began))
+            sequence.truncate(length)
+    return {side: statistics.median(found[1:]) for side, found in times.items()}
+
+
+def _touched(model: NativeLanguageModel, sequence: NativeSequence, steps: int) -> float:
+    """Bytes of weights, tables and sealed KV that one step read."""
+    found = sequence.retrieval()
+    assert found is not None
+    read = np.sum([layer["kv_bytes"] + layer["table_bytes"] for layer in found["layers"]])
+    return model.weight_bytes + float(read) / steps
