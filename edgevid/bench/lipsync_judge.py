@@ -48,10 +48,9 @@ def rows(data: Path | None, *, quick: bool = False) -> Iterator[Row]:
         # What the judge makes of the voice, of the language and of our drawing, one by one.
         same = "offset of commands said again in English by the judge"
         yield from _dubs(judge, dub_all(paths, reader, target="en"), same)
-        drawn = own_sound(paths, reader)
-        yield _report(
-            "offset of our lips on people's own sound by the judge", [judge.offset_ms(clip) for clip in drawn]
-        )
+        found = [judge.offset_ms(clip) for clip in own_sound(paths, reader)]
+        own = "offset of our lips on people's own sound by the judge"
+        yield _report(own, found, "VisemeNet learnt from this speaker; ")
         yield from lipsync_second_judge.rows(data, paths)
     except EdgevidError as error:
         yield Row(name, None, "ms", GOAL_MS, None, str(error))
