@@ -54,8 +54,8 @@ class Stage:
 CURRICULUM = (
     Stage(seconds=12, batch=8, questions=20, steps=3000, enough=0.8),
     Stage(seconds=24, batch=8, questions=24, steps=4000, enough=0.9),
-    Stage(seconds=64, batch=4, questions=40, steps=5000, enough=0.94),
-    Stage(seconds=200, batch=2, questions=80, steps=2500, enough=0.97, rate=0.7),
+    Stage(seconds=64, batch=4, questions=40, steps=5000, enough=0.9),
+    Stage(seconds=200, batch=2, questions=80, steps=400, enough=0.97, rate=0.7),
     Stage(seconds=790, batch=1, questions=120, steps=400, rate=0.4),
 )
 
