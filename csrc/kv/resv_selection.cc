@@ -41,9 +41,8 @@ std::string ResvSelection::name() const {
 }
 
 std::unique_ptr<Selection> ResvSelection::clone() const {
-  auto copy = std::make_unique<ResvSelection>(policy_, static_cast<uint32_t>(stats_.size()));
-  copy->pause_ = pause_;
-  return copy;
+  // A fork asks something of its own: it does not rest because the stream does.
+  return std::make_unique<ResvSelection>(policy_, static_cast<uint32_t>(stats_.size()));
 }
 
 void ResvSelection::begin_step(const KvCache& cache) {
@@ -228,32 +227,52 @@ void ResvSelection::choose_head(uint32_t layer, size_t index, MatrixRef<const fl
   if (policy_.everything) rule.threshold = 1.0f;
   head.tops.assign(static_cast<size_t>(rows), 0.0f);
   const std::vector<float> kept(policy_.certify ? head.scores : std::vector<float>());
-  if (estimates()) widen_head(layer, index, q, scores);
+  const ops::Doubt doubt = estimates() ? widen_head(layer, index, q, scores) : ops::Doubt();
   ops::select_mass(scores, counts_.data(), resident_max, resident_sum, rule, head.marks.data(),
-                   head.tops.data());
+                   head.tops.data(), doubt);
   if (policy_.certify) certify_head(layer, index, q, {kept.data(), rows, columns});
+  if (lacks_recent()) {
+    const int32_t newest = cache_->segments().back()->layers[layer].summaries.stride;
+    for (size_t c = counts_.size() - static_cast<size_t>(newest); c < counts_.size(); ++c)
+      head.marks[c] = counts_[c] > 0;
+  }
   head.chosen = 0;
   for (size_t c = 0; c < counts_.size(); ++c) head.chosen += head.marks[c] != 0 ? counts_[c] : 0;
 }
 
-void ResvSelection::widen_head(uint32_t layer, size_t index, MatrixRef<const float> q,
-                               MatrixRef<float> scores) {
-  std::vector<float>& terms = heads_[index].terms;
-  terms.resize(static_cast<size_t>(scores.rows));
+// Adds the spread of the clusters' keys to the scores; returns what it makes of their masses.
+ops::Doubt ResvSelection::widen_head(uint32_t layer, size_t index, MatrixRef<const float> q,
+                                     MatrixRef<float> scores) {
+  Head& head = heads_[index];
+  head.terms.resize(static_cast<size_t>(scores.rows));
+  head.row_doubts.resize(head.terms.size());
+  head.doubts.resize(counts_.size());
   const auto head_dim = cache_->layout().shape.head_dim;
   const auto group = static_cast<int>(scores.rows / q.rows);
-  const auto head = static_cast<int64_t>(index);
+  const auto kv_head = static_cast<int64_t>(index);
   const std::vector<float>& variance = cache_->segments().back()->layers[layer].moments.variance;
-  ops::spread_terms(q, head * group * head_dim, group, head_dim, variance.data() + head * head_dim,
-                    score_scale(cache_->layout().shape), terms.data());
+  ops::spread_terms(q, kv_head * group * head_dim, group, head_dim, variance.data() + kv_head * head_dim,
+                    score_scale(cache_->layout().shape), head.terms.data());
+  std::transform(head.terms.begin(), head.terms.end(), head.row_doubts.begin(),
+                 [](float term) { return std::sqrt(2.0f * term); });
   int64_t column = 0;
   for (const SegmentPtr& segment : cache_->segments()) {
     const LayerClusters& clusters = segment->layers[layer];
     const int64_t stride = clusters.summaries.stride;
-    ops::add_spread(terms.data(), clusters.moments.spreads.data() + head * stride,
-                    scores.columns(column, stride));
+    const float* spreads = clusters.moments.spreads.data() + kv_head * stride;
+    ops::add_spread(head.terms.data(), spreads, scores.columns(column, stride));
+    std::transform(spreads, spreads + stride, head.doubts.begin() + column,
+                   [](float spread) { return std::sqrt(spread); });
     column += stride;
   }
+  return {head.row_doubts.data(), head.doubts.data()};
+}
+
+// After a resume the stream may go on right behind a sealed segment, which then stands in for recent tokens.
+bool ResvSelection::lacks_recent() const {
+  const uint32_t unsealed =
+      cache_->kept() - std::min(cache_->window().sinks, cache_->kept()) - cache_->sealed();
+  return unsealed < cache_->sealer()->policy().recent;
 }
 
 void ResvSelection::certify_head(uint32_t layer, size_t index, MatrixRef<const float> q,

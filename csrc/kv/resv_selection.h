@@ -76,16 +76,18 @@ class ResvSelection final : public Selection {
     ops::AttentionPlan plan;
     // Of the clusters not chosen, rows of the group: attention relative to `tops`.
     std::vector<float> terms, tops, weights;
-    std::vector<float> values;  // [rows, v_stride]
-    int64_t chosen = 0;         // tokens
+    std::vector<float> row_doubts, doubts;  // standard deviation of scores: [rows] times [columns]
+    std::vector<float> values;              // [rows, v_stride]
+    int64_t chosen = 0;                     // tokens
     double bound = 0;
   };
 
   const Plans& chosen_plans(uint32_t layer, int64_t rows, ThreadPool& threads);
   void choose(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads);
   void choose_head(uint32_t layer, size_t head, MatrixRef<const float> q);
-  void widen_head(uint32_t layer, size_t head, MatrixRef<const float> q, MatrixRef<float> scores);
+  ops::Doubt widen_head(uint32_t layer, size_t head, MatrixRef<const float> q, MatrixRef<float> scores);
   void estimate_head(uint32_t layer, size_t head);
+  bool lacks_recent() const;
   bool estimates() const { return policy_.estimate && cache_->sealer()->policy().moments; }
   void certify_head(uint32_t layer, size_t head, MatrixRef<const float> q, MatrixRef<const float> scores);
   void want_chosen(uint32_t layer, const Head& head);

@@ -26,6 +26,8 @@ class TracingSelection final : public Selection {
   const std::vector<float>& queries(uint32_t layer) const { return queries_.at(layer); }
   size_t layers() const { return queries_.size(); }
 
+  const Selection& inner() const { return *inner_; }
+
  private:
   std::unique_ptr<Selection> inner_;
   std::vector<std::vector<float>> queries_;

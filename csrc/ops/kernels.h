@@ -197,6 +197,8 @@ struct Kernels {
   // Turns a row's scores into densities, exp(score - the highest); masses are relative to that too.
   RowMass (*mass_row)(float* scores, const float* counts, int64_t n, float resident_max, float resident_sum);
   void (*add_scaled)(float* to, const float* from, float factor, int64_t n);  // to += factor * from
+  // to = densities * min(1, row * clusters)
+  void (*doubt_row)(float* to, const float* densities, const float* clusters, float row, int64_t n);
   void (*add_capped)(float* to, const float* from, float factor, float most, int64_t n);  // to += min(...)
   void (*conv1d_int8)(const ConvArgs&, int64_t row_begin, int64_t row_end);
 };

@@ -50,6 +50,13 @@ void add_scaled(float* to, const float* from, float factor, int64_t n) {
     store_some(to + c, load_some(to + c, n - c) + load_some(from + c, n - c) * splat(factor), n - c);
 }
 
+void doubt_row(float* to, const float* densities, const float* clusters, float row, int64_t n) {
+  for (int64_t c = 0; c < n; c += 16) {
+    const F32 share = min(load_some(clusters + c, n - c) * splat(row), splat(1.0f));
+    store_some(to + c, load_some(densities + c, n - c) * share, n - c);
+  }
+}
+
 void add_capped(float* to, const float* from, float factor, float most, int64_t n) {
   for (int64_t c = 0; c < n; c += 16) {
     const F32 more = min(load_some(from + c, n - c) * splat(factor), splat(most));

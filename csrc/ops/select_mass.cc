@@ -89,30 +89,48 @@ class Taker {
   uint8_t* marks_;
 };
 
+double sum(const float* densities, const int32_t* counts, int64_t clusters) {
+  double total = 0.0;
+  for (int64_t c = 0; c < clusters; ++c) total += double{densities[c]} * counts[c];
+  return total;
+}
+
 }  // namespace
 
 void select_mass(MatrixRef<float> scores, const int32_t* counts, const float* resident_max,
-                 const float* resident_sum, const MassRule& rule, uint8_t* marks, float* tops) {
+                 const float* resident_sum, const MassRule& rule, uint8_t* marks, float* tops,
+                 const Doubt& doubt) {
   if (!(rule.threshold >= 0.0f && rule.threshold <= 1.0f))
     throw Error(ErrorCode::kInvalidArgument, "select_mass: the threshold is a share");
   const int64_t clusters = scores.cols;
   const double threshold = double{rule.threshold};
   std::vector<float> weights(counts, counts + clusters);
-  std::vector<float> pool(weights.size());
+  std::vector<float> pool(weights.size()), errors(doubt.rows != nullptr ? weights.size() : 0);
   std::fill_n(marks, clusters, uint8_t{0});
   Taker taker(counts, clusters, rule, marks);
   double pool_resident = 0.0;
   for (int64_t row = 0; row < scores.rows; ++row) {
-    float* densities = scores.row(row);
+    const float* densities = scores.row(row);
     const RowMass mass =
-        kernels().mass_row(densities, weights.data(), clusters, resident_max[row], resident_sum[row]);
+        kernels().mass_row(scores.row(row), weights.data(), clusters, resident_max[row], resident_sum[row]);
     if (tops != nullptr) tops[row] = mass.top;
     if (!std::isfinite(mass.total) || !(mass.total > 0.0f)) return taker.take_all();
+    if (doubt.rows != nullptr) {
+      kernels().doubt_row(errors.data(), densities, doubt.clusters, doubt.rows[row], clusters);
+      densities = errors.data();
+    }
     kernels().add_scaled(pool.data(), densities, 1.0f / mass.total, clusters);
     pool_resident += double{mass.resident} / mass.total;
-    if (!rule.pooled) taker.take(densities, threshold * mass.total - mass.resident);
+    if (rule.pooled) continue;
+    taker.take(densities, doubt.rows == nullptr
+                              ? threshold * mass.total - mass.resident
+                              : sum(densities, counts, clusters) - (1.0 - threshold) * mass.total);
   }
-  if (rule.pooled) taker.take(pool.data(), threshold * static_cast<double>(scores.rows) - pool_resident);
+  const auto rows = static_cast<double>(scores.rows);
+  if (rule.pooled)
+    taker.take(pool.data(), doubt.rows == nullptr
+                                ? threshold * rows - pool_resident
+                                : sum(pool.data(), counts, clusters) - (1.0 - threshold) * rows);
   taker.cap(pool.data());
 }
 

@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 #include <vector>
 
@@ -118,15 +119,22 @@ Array<float> cluster_scores(const Array<float>& q, const Array<int8_t>& means, c
 
 py::array_t<bool> select_mass(const Array<float>& scores, const Array<int32_t>& counts,
                               const Array<float>& resident_max, const Array<float>& resident_sum,
-                              float threshold, bool pooled, bool exact, int64_t max_tokens) {
+                              float threshold, bool pooled, bool exact, int64_t max_tokens,
+                              const std::optional<std::tuple<Array<float>, Array<float>>>& doubt) {
   require(scores.ndim() == 2 && counts.ndim() == 1 && resident_max.ndim() == 1 && resident_sum.ndim() == 1 &&
               counts.shape(0) == scores.shape(1) && resident_max.shape(0) == scores.shape(0) &&
               resident_sum.shape(0) == scores.shape(0),
           "select_mass: shapes disagree");
   std::vector<float> densities(scores.data(), scores.data() + scores.size());
+  require(!doubt || (std::get<0>(*doubt).size() == scores.shape(0) &&
+                     std::get<1>(*doubt).size() == scores.shape(1)),
+          "select_mass: shapes disagree");
+  const ops::Doubt in_doubt =
+      doubt ? ops::Doubt{std::get<0>(*doubt).data(), std::get<1>(*doubt).data()} : ops::Doubt();
   std::vector<uint8_t> marks(static_cast<size_t>(counts.size()));
   ops::select_mass({densities.data(), scores.shape(0), scores.shape(1)}, counts.data(), resident_max.data(),
-                   resident_sum.data(), {threshold, pooled, exact, max_tokens}, marks.data());
+                   resident_sum.data(), {threshold, pooled, exact, max_tokens}, marks.data(), nullptr,
+                   in_doubt);
   py::array_t<bool> out(counts.size());
   std::copy(marks.begin(), marks.end(), out.mutable_data());
   return out;
@@ -151,7 +159,7 @@ void bind_clusters(py::module_& m) {
         py::arg("clusters"), py::arg("scale"));
   m.def("select_mass", &select_mass, py::arg("scores"), py::arg("counts"), py::arg("resident_max"),
         py::arg("resident_sum"), py::kw_only(), py::arg("threshold"), py::arg("pooled") = true,
-        py::arg("exact") = false, py::arg("max_tokens") = 0);
+        py::arg("exact") = false, py::arg("max_tokens") = 0, py::arg("doubt") = py::none());
 }
 
 }  // namespace ev::python

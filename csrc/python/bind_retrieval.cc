@@ -33,7 +33,9 @@ std::vector<std::tuple<std::vector<uint16_t>, std::vector<int32_t>>> clusters(Se
 // Per layer what was retrieved since the sequence began or was forked; None without retrieval.
 py::object retrieval_stats(SequenceHandle& handle) {
   return handle.read([](Sequence& s) -> py::object {
-    const auto* resv = dynamic_cast<const kv::ResvSelection*>(&s.selection());
+    const auto* tracing = dynamic_cast<const kv::TracingSelection*>(&s.selection());
+    const auto* resv =
+        dynamic_cast<const kv::ResvSelection*>(tracing != nullptr ? &tracing->inner() : &s.selection());
     if (resv == nullptr) return py::none();
     py::list layers;
     for (const kv::LayerStats& l : resv->stats()) {

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from edgevid.bench.streaming_traces import Floats, Trace
 from edgevid.core.kv_config import KVConfig, KvDtype, RetrievalConfig
-from edgevid.ops.cluster_estimate import add_spread, cluster_estimate
+from edgevid.ops.cluster_estimate import add_spread, cluster_estimate, doubt_of
 from edgevid.ops.cluster_scores import cluster_scores
 from edgevid.ops.kv_seal import LANES, cluster_moments, cluster_summaries
 from edgevid.ops.paged_attention import AttentionRest, Extent, KvCache
-from edgevid.ops.select_mass import select_mass
+from edgevid.ops.select_mass import Doubt, select_mass
 
 Ids = npt.NDArray[np.intp]
 Extents = list[list[Extent]]
@@ -123,7 +123,14 @@ class PagedLayer:
             rows = np.ascontiguousarray(grouped[:, head]).reshape(-1, self._dim)
             scores = self._scores(head, rows, scale, spread=config.estimate)
             resident = largest[head].reshape(-1), total[head].reshape(-1)
-            chosen = select_mass(scores, self._counts, *resident, threshold=config.mass, pooled=config.pooled)
+            chosen = select_mass(
+                scores,
+                self._counts,
+                *resident,
+                threshold=config.mass,
+                pooled=config.pooled,
+                doubt=self._doubt(head, rows, scale) if config.estimate else None,
+            )
             marks.append(chosen)
             if not config.estimate:
                 continue
@@ -142,6 +149,9 @@ class PagedLayer:
         return add_spread(
             scores, rows, self._moments.variance[head], self._moments.spreads[head], scale=scale
         )
+
+    def _doubt(self, head: int, rows: Floats, scale: float) -> Doubt:
+        return doubt_of(rows, self._moments.variance[head], self._moments.spreads[head], scale=scale)
 
     def plan(self, choice: Choice, config: RetrievalConfig) -> Plan:
         """Extents of a choice; everything when it is too much."""

@@ -19,7 +19,9 @@ class RetrievalConfig:
     docs/DECISIONS/011 has the measurements behind the defaults.
 
     Attributes:
-        mass: share of the attention mass, as cluster means estimate it, that is attended; 1 = all of it.
+        mass: share of the attention mass that is attended or sure: what is left to estimates is in doubt by
+            at most the rest, a cluster's mass counting by the standard deviation of its scores. Without
+            ``estimate`` the share that is attended. 1 = all is attended.
         segment: tokens sealed at a time; a multiple of the page size.
         recent: newest tokens that are never sealed; between this and ``recent + segment`` are attended whole.
         hamming: a key joins a cluster when fewer of its code's 32 bits differ from the first key's.
@@ -38,10 +40,10 @@ class RetrievalConfig:
         seed: of the hyperplanes.
     """
 
-    mass: float = 0.95
+    mass: float = 0.97
     segment: int = 256
     recent: int = 128
-    hamming: int = 7
+    hamming: int = 5
     clusters: int = 128
     centred: bool = True
     rotated: bool = False

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edgevid.ops.backend import Backend, native_ops
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.kv_seal import LANES
-from edgevid.ops.select_mass import Marks
+from edgevid.ops.select_mass import Doubt, Marks
 
 MOST_SPREAD = 1.0
 
@@ -50,10 +50,21 @@ def add_spread_reference(
     """The specification, with sums in float64."""
     if q.shape != (len(scores), *variance.shape) or spreads.shape != scores.shape[1:]:
         raise ValueError("add_spread: shapes disagree")
+    raised = np.minimum(_terms(q, variance, scale)[:, None] * spreads, MOST_SPREAD)
+    return (scores + raised).astype(np.float32)
+
+
+def doubt_of(q: Floats, variance: Floats, spreads: Floats, *, scale: float) -> Doubt:
+    """The standard deviation of scores in clusters, as :func:`add_spread` has it, for
+    :func:`edgevid.ops.select_mass.select_mass`."""
+    rows = np.sqrt(2 * _terms(q, variance, scale))
+    return Doubt(rows.astype(np.float32), np.sqrt(spreads))
+
+
+def _terms(q: Floats, variance: Floats, scale: float) -> npt.NDArray[np.float64]:
     mean = float(variance.mean(dtype=np.float64))
     weights = variance / mean if mean > 0 else np.zeros_like(variance)
-    terms = np.square(scale * q.astype(np.float64)) @ weights / 2
-    return (scores + np.minimum(terms[:, None] * spreads, MOST_SPREAD)).astype(np.float32)
+    return np.asarray(np.square(scale * q.astype(np.float64)) @ weights / 2)
 
 
 def cluster_estimate(

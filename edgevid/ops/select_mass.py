@@ -8,6 +8,10 @@ such a sum is ill-defined.)
 
 * ``pooled``: every row's masses are divided by its total and added up; one selection serves all rows.
 * otherwise each row selects for itself and the union is taken.
+* with ``doubt``, for clusters that are estimated when they are not selected (cluster_estimate.py): densities
+  count ``min(1, rows[r] * clusters[c])`` times, the standard deviation of the cluster's scores, for so much
+  can an estimate be off: where all tokens of a cluster score the same its estimate is exact, however much
+  mass it holds. Selected until what is left in doubt is at most ``1 - threshold`` of the total.
 
 A selection walks clusters from the highest density down until resident and selected mass exceed ``threshold``
 times the total. ``exact`` sorts them (lowest index first among equals). The default walks buckets instead, of
@@ -40,6 +44,13 @@ class Masses(NamedTuple):
     resident_sum: Floats
 
 
+class Doubt(NamedTuple):
+    """float32 [rows] and [clusters]; see the module."""
+
+    rows: Floats
+    clusters: Floats
+
+
 class MassRule(NamedTuple):
     """How it selects; see :func:`select_mass`."""
 
@@ -59,6 +70,7 @@ def select_mass(
     pooled: bool = True,
     exact: bool = False,
     max_tokens: int = 0,
+    doubt: Doubt | None = None,
     backend: Backend = "auto",
 ) -> Marks:
     """bool [clusters]: the selected ones.
@@ -77,9 +89,10 @@ def select_mass(
     masses = Masses(scores, counts, resident_max, resident_sum)
     rule = MassRule(threshold, pooled, exact, max_tokens)
     if (native := native_ops(backend)) is not None:
-        out: Marks = native.select_mass(*masses, **rule._asdict())
+        options = rule._asdict() if doubt is None else {**rule._asdict(), "doubt": doubt}
+        out: Marks = native.select_mass(*masses, **options)
         return out
-    return select_mass_reference(masses, rule)
+    return select_mass_reference(masses, rule, doubt)
 
 
 def check_selection(masses: Masses, rule: MassRule) -> None:
@@ -92,7 +105,7 @@ def check_selection(masses: Masses, rule: MassRule) -> None:
         raise ValueError("select_mass: the threshold is a share")
 
 
-def select_mass_reference(masses: Masses, rule: MassRule) -> Marks:
+def select_mass_reference(masses: Masses, rule: MassRule, doubt: Doubt | None = None) -> Marks:
     """The specification; densities in float32, sums in float64."""
     check_selection(masses, rule)
     scores, counts, resident_max, resident_sum = masses
@@ -109,13 +122,23 @@ def select_mass_reference(masses: Masses, rule: MassRule) -> Marks:
             total = resident + float((density.astype(np.float64) * counts).sum())
         if not np.isfinite(total) or total <= 0:
             return np.asarray(counts > 0)
-        pool += density * np.float32(1 / total)
         pool_resident += resident / total
+        need = threshold * total - resident
+        if doubt is not None:
+            density = density * np.minimum(doubt.rows[row] * doubt.clusters, np.float32(1))
+            need = _sum(density, counts) - (1 - threshold) * total
+        pool += density * np.float32(1 / total)
         if not pooled:
-            marks |= _take(density, counts, threshold * total - resident, threshold, exact)
+            marks |= _take(density, counts, need, threshold, exact)
     if pooled:
-        marks = _take(pool, counts, threshold * rows - pool_resident, threshold, exact)
+        left = (1 - threshold) * rows
+        need = threshold * rows - pool_resident if doubt is None else _sum(pool, counts) - left
+        marks = _take(pool, counts, need, threshold, exact)
     return _cap(marks, pool, counts, max_tokens)
+
+
+def _sum(density: Floats, counts: npt.NDArray[np.int32]) -> float:
+    return float((density.astype(np.float64) * counts).sum())
 
 
 def _take(

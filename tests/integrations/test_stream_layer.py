@@ -130,7 +130,7 @@ def test_backends_choose_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_flat_layer_attends_everything_for_a_while() -> None:
-    layer = make(max_tokens=500, mass=0.99, dense_share=0.3)
+    layer = make(max_tokens=500, mass=0.99, dense_share=0.3, estimate=False)
     k, v = themed(400, 6)
     layer.append(k[:300], v[:300])
     flat = np.zeros((1, HEADS * GROUP, DIM), np.float32)

@@ -17,9 +17,11 @@ from edgevid.ops.cluster_estimate import (
 )
 from edgevid.ops.kv_seal import Moments, cluster_moments, cluster_moments_reference
 from edgevid.ops.paged_attention import AttentionRest, KvCache
+from edgevid.ops.select_mass import Doubt, select_mass
 from tests.ops.cases import EPS, AttentionCase, attention_cases, normal, paged_extents
 from tests.ops.test_cluster_scores import CLUSTERS, HEAD_DIMS, runs
 from tests.ops.test_paged_attention import BOUND, Filled
+from tests.ops.test_select_mass import Case
 
 
 def moments_of(values: Any, begin: Any) -> Moments:
@@ -152,6 +154,43 @@ def test_clusters_of_equal_tokens_are_estimated_without_loss(native: Any, backen
     rest = AttentionRest(top[None], total[None], values[None])
     part = cache.attend(q, [[extents[0]._replace(first=12, count=4), extents[1]]], scale=0.25, rest=rest)
     assert np.abs(part - whole).max() < 0.02  # values are kept in 8 bits
+
+
+def test_what_is_sure_needs_no_selection_however_much_it_holds(isa: str) -> None:
+    """Of two halves of the mass the one whose tokens differ is attended."""
+    scores = np.zeros((3, 16), np.float32)
+    scores[:, 2:] = -np.inf
+    counts = np.array([50, 50] + 14 * [0], np.int32)
+    resident = np.full(3, -20, np.float32), np.ones(3, np.float32)
+    doubt = Doubt(np.full(3, 2, np.float32), np.array([0, 0.4] + 14 * [0], np.float32))
+    for backend in ("native", "numpy"):
+        for pooled in (True, False):
+            marks = select_mass(
+                scores,
+                counts,
+                *resident,
+                threshold=0.9,
+                pooled=pooled,
+                doubt=doubt,
+                backend=cast(Backend, backend),
+            )
+            assert marks.tolist() == [False, True] + 14 * [False]
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+@pytest.mark.parametrize("threshold", [0.3, 0.8, 0.99])
+def test_selection_in_doubt_equals_its_reference(isa: str, pooled: bool, threshold: float) -> None:
+    for rows, clusters in ((1, 16), (7, 48), (30, 400)):
+        case = Case.random(rows, clusters)
+        doubt = Doubt(np.abs(normal(1, rows)), np.abs(normal(2, clusters)))
+        got, want = (
+            select_mass(
+                *case, threshold=threshold, pooled=pooled, doubt=doubt, backend=cast(Backend, backend)
+            )
+            for backend in ("native", "numpy")
+        )
+        # Sums differ in their last bits, so a cluster at a bucket's edge may fall on either side.
+        assert (got != want).sum() <= max(1, 0.01 * clusters)
 
 
 def test_wrong_shapes_are_refused(native: Any) -> None:

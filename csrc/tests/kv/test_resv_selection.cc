@@ -141,6 +141,7 @@ TEST_F(Resv, AFlatLayerFallsBackToDenseAndRests) {
   auto cache = stepping(600, 2);
   RetrievalPolicy careful = policy(0.99f);
   careful.dense_share = 0.5f;
+  careful.estimate = false;
   ResvSelection resv(careful, SealedCaches::kLayers);
   WindowSelection dense;
   const std::vector<float> flat = queries(2, 1, 0.001f);
@@ -151,6 +152,17 @@ TEST_F(Resv, AFlatLayerFallsBackToDenseAndRests) {
   EXPECT_EQ(resv.prediction_ns(), spent);
   EXPECT_EQ(resv.stats()[0].dense, 2u);
   EXPECT_EQ(find_violation(*cache, resv.attended(0)), "");
+}
+
+TEST_F(Resv, AFlatLayerIsEstimatedAndAttendsLittle) {
+  auto cache = stepping(600, 2);
+  ResvSelection resv(policy(0.95f), SealedCaches::kLayers);
+  WindowSelection dense;
+  const std::vector<float> flat = queries(2, 1, 0.001f);
+  const std::vector<float> want = attend(*cache, dense, flat, caches_.threads);
+  const std::vector<float> got = attend(*cache, resv, flat, caches_.threads);
+  EXPECT_EQ(resv.stats()[0].retrieved, 0.0);
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 1.0f);  // means of up to 605, in 8 bits
 }
 
 TEST_F(Resv, FewSealedTokensAreAllAttended) {

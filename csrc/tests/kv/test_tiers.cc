@@ -19,7 +19,7 @@ using ev::testing::SessionCaches;
 constexpr int kQHeads = SessionCaches::kKvHeads * SessionCaches::kGroup;
 constexpr int64_t kWidth = kQHeads * SessionCaches::kHeadDim;
 constexpr uint32_t kWindow = 16 + 10 * 32;      // 20 pages of segments at most
-constexpr size_t kOneLayer = 24, kRoomy = 100;  // slots, of which the index takes four
+constexpr size_t kOneLayer = 28, kRoomy = 100;  // slots, of which the index takes seven
 
 RetrievalPolicy policy(float threshold) {
   RetrievalPolicy p;

@@ -8,13 +8,13 @@ import numpy.typing as npt
 from edgevid.core.kv_config import RetrievalConfig
 from edgevid.ops.backend import Backend
 from edgevid.ops.cluster_assign import cluster_assign
-from edgevid.ops.cluster_estimate import add_spread, cluster_estimate
+from edgevid.ops.cluster_estimate import add_spread, cluster_estimate, doubt_of
 from edgevid.ops.cluster_scores import cluster_scores
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.hash_codes import hash_codes
 from edgevid.ops.kv_seal import LANES, Ids, Moments, cluster_moments, cluster_summaries, seal_order
 from edgevid.ops.paged_attention import AttentionRest
-from edgevid.ops.select_mass import Marks, select_mass
+from edgevid.ops.select_mass import Doubt, Marks, select_mass
 
 FIRST_MEAN_TOKENS = 256
 """Of the first segment, that centre it."""
@@ -113,7 +113,7 @@ class Clusters:
             rows = q[:, head * group : (head + 1) * group].reshape(-1, q.shape[2])
             resident = resident_max[head].ravel(), resident_sum[head].ravel()
             scores = self._scores(head, rows, scale)
-            marks[head] = self._select(scores, *resident)
+            marks[head] = self._select(scores, *resident, doubt=self._doubt(head, rows, scale))
             if self._config.estimate:
                 tops[head] = np.maximum(scores.max(axis=1), resident[0])
                 sums[head], values[head] = self._estimate(head, scores, marks[head], tops[head])
@@ -128,7 +128,14 @@ class Clusters:
         spread = self._moments.variance[head], self._moments.spreads[head]
         return add_spread(scores, rows, *spread, scale=scale, backend=self._backend)
 
-    def _select(self, scores: Floats, resident_max: Floats, resident_sum: Floats) -> Marks:
+    def _doubt(self, head: int, rows: Floats, scale: float) -> Doubt | None:
+        if not self._config.estimate:
+            return None
+        return doubt_of(rows, self._moments.variance[head], self._moments.spreads[head], scale=scale)
+
+    def _select(
+        self, scores: Floats, resident_max: Floats, resident_sum: Floats, *, doubt: Doubt | None
+    ) -> Marks:
         return select_mass(
             scores,
             self.tokens,
@@ -138,6 +145,7 @@ class Clusters:
             pooled=self._config.pooled,
             exact=self._config.sorted,
             max_tokens=self._config.max_tokens,
+            doubt=doubt,
             backend=self._backend,
         )
 
