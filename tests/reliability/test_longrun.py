@@ -25,7 +25,7 @@ from edgevid.models.native_llm import NativeLanguageModel, NativeSequence
 from edgevid.train.tiny_vlm.questions import Question
 from edgevid.train.tiny_vlm.vision import ROWS
 
-RETRIEVAL = RetrievalConfig(clusters=16, min_sealed=0, max_tokens=512)
+RETRIEVAL = RetrievalConfig(min_sealed=0, max_tokens=512)
 QUESTIONS = 50
 UNSEALED = RETRIEVAL.recent + RETRIEVAL.segment // 2  # rows that are attended without retrieval, on average
 SHORT_S, LONG_S = 120, 790

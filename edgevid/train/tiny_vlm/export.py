@@ -44,7 +44,7 @@ def export(model: TinyVLM, folder: Path) -> None:
     writer = GGUFWriter(folder / "tiny_vlm.gguf", "llama")
     _write_config(writer, model)
     _write_tokenizer(writer)
-    writer.add_tensor("token_embd.weight", _half(model.vocabulary()))
+    writer.add_tensor("token_embd.weight", _half(model.vocabulary()[: build_tokenizer().get_vocab_size()]))
     writer.add_tensor("output_norm.weight", _single(model.norm.weight))
     for i, block in enumerate(model.blocks):
         for ours, theirs in _TENSORS.items():

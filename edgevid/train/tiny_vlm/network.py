@@ -75,7 +75,7 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is not looked into
 
 
 class TinyVLM(nn.Module):  # type: ignore[misc]
-    """Frames, then text. A second looks the same in a frame's rows, in a question and in the head."""
+    """Frames, then text. The token of a second has one vector in questions and in the head (see text.py)."""
 
     def __init__(self, shape: Shape | None = None) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class TinyVLM(nn.Module):  # type: ignore[misc]
         return out
 
     def vocabulary(self) -> Tensor:
-        """[VOCAB_SIZE, hidden]: of words, then of seconds; embedding and head."""
+        """[WORDS + SECONDS, hidden]: learnt ones, then of seconds; embedding and head."""
         return torch.cat([self.embed.weight, self.seconds()])
 
     def forward(

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 WORDS = 512
-VOCAB_SIZE = WORDS + SECONDS
+"""Rows of learnt vectors, and most words of the BPE, which finds 391. So the token of second t, 391 + t, has
+a learnt vector for t < 121 and the code of second t - 121 from there on: a slip, seen after training. The
+network learnt the shift along with the rest; whoever trains anew can set this to 391."""
 START = "<s>"
 """Opens every stream; the attention sink."""
 
@@ -25,7 +27,7 @@ _SECOND = re.compile(r"<\d{3}>")
 def build_tokenizer() -> Tokenizer:
     """The same tokenizer every time: every word of the questions is one token, and so is every second.
 
-    Ids below WORDS are the BPE's; second t is WORDS + t.
+    The BPE's ids come first, then those of the seconds.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
