@@ -28,7 +28,7 @@ from edgevid.lipsync.parts import Parts
 from edgevid.lipsync.speaking import Interpreter, Speaker
 from edgevid.runtime import Node, Output, Pipeline
 
-_LIVE_LEAD_NS = 60_000_000  # pictures of that time have not come yet: a chunk, a drawing, as much again
+_LIVE_LEAD_NS = 100_000_000  # pictures of that time have not come yet
 _LIVE_HANG_S = 10.0
 _FOREVER_S = 1e6  # by_pts: an input that says nothing is waited for
 _SOUND_AHEAD = 64  # chunks
