@@ -115,7 +115,7 @@ def _take_turns(sequences: dict[str, LanguageSequence], ids: list[int], repetiti
 
 def _peers(path: Path, threads: int, context: int) -> tuple[dict[str, LlamaCppModel], str]:
     """llama.cpp in the settings that compete, or none and the reason."""
-    repack = _repacking_works(path)
+    repack = repacking_works(path)
     try:
         return {
             f"flash attention {'on' if on else 'off'}{', repacked weights' if repack else ''}": LlamaCppModel(
@@ -127,7 +127,7 @@ def _peers(path: Path, threads: int, context: int) -> tuple[dict[str, LlamaCppMo
         return {}, str(error)
 
 
-def _repacking_works(path: Path) -> bool:
+def repacking_works(path: Path) -> bool:
     """Whether llama.cpp survives rearranging its weights: with AMX, release 0.3.36 may crash the process."""
     probe = (
         "import sys\n"

@@ -116,11 +116,10 @@ def _system(path: Path, frames: Floats, wanted: set[str], *, quick: bool, thread
             threads=threads,
         )
     if "llama" in wanted:
-        depths = streaming_peer.DEPTHS
         yield from streaming_peer.rows(
             path,
             frames,
-            {"8K": depths["8K"]} if quick else depths,
+            {"2K": streaming_peer.Depth(1)} if quick else streaming_peer.DEPTHS,
             SHIPPED,
             bandwidth=read_bandwidth(threads or os.cpu_count() or 1),
             repetitions=5 if quick else 20,

@@ -46,7 +46,7 @@ def test_without_llama_cpp_its_rows_stay_and_say_why(
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
     monkeypatch.setattr(decoder, "DEPTHS", (64,))
     monkeypatch.setattr(decoder, "STEPS", {"decode": (1, 2), "10-token step": (10, 1)})
-    monkeypatch.setattr(decoder, "_repacking_works", lambda path: False)
+    monkeypatch.setattr(decoder, "repacking_works", lambda path: False)
     rows = {row.measure: row for row in decoder.rows(quick=True, threads=1)}
     peer = rows["decode, depth 64, over llama.cpp"]
     assert (peer.value, peer.goal, peer.passed) == (None, decoder.GOAL, None)

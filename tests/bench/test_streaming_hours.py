@@ -46,7 +46,7 @@ def test_cost_over_time_is_told_in_tenths(tiny: Path, monkeypatch: pytest.Monkey
     assert len(found) == 11
     assert "200 frames" in found[-1].method
     assert "2 layers" in found[-1].method
-    assert found[-1].passed == (float(found[-1].value or 0) <= streaming_hours.FLAT_GOAL)
+    assert (found[-1].goal, found[-1].passed) == (None, None)  # the window was never full: not judged
     (figure,) = figures(found)
     assert len(figure.lines["under caps"]) == 10
 
