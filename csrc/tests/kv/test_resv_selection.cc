@@ -162,7 +162,8 @@ TEST_F(Resv, AFlatLayerIsEstimatedAndAttendsLittle) {
   const std::vector<float> want = attend(*cache, dense, flat, caches_.threads);
   const std::vector<float> got = attend(*cache, resv, flat, caches_.threads);
   EXPECT_EQ(resv.stats()[0].retrieved, 0.0);
-  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 1.0f);  // means of up to 605, in 8 bits
+  for (size_t i = 0; i < got.size(); ++i)
+    EXPECT_NEAR(got[i], want[i], 1.0f);  // means of up to 605, in 8 bits
 }
 
 TEST_F(Resv, FewSealedTokensAreAllAttended) {
