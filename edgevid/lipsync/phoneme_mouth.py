@@ -2,8 +2,8 @@
 
 A curve is a weighted mean of the targets of the sounds around a moment, their weights Gaussian in time (a
 linear form of coarticulation by dominance, Cohen and Massaro 1993). Targets come from a fit on real clips
-(``edgevid/train/viseme_net/targets.py``). What every speaker does is then held exactly: lips touch throughout
-p, b and m, and almost touch the teeth in f and v.
+(``edgevid/train/viseme_net/material.py``). What every speaker does is then held exactly: lips touch
+throughout p, b and m, and almost touch the teeth in f and v.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How near curves come to tracked mouths: ``python -m edgevid.train.viseme_net.evaluate TRACKS``.
 
 For every speaker: correlation of opening and width over time (the mean over clips), for the network alone,
-for phoneme times alone and for both; how many bilabials at word starts are closed within one frame (40 ms) of
-where the tracked mouth is most closed; and how often the mouth is open (above ``OPEN``) well outside words.
+for phoneme times alone and for both; how many bilabials are closed within one frame (40 ms) of where the
+tracked mouth is most closed; and how often the mouth is open (above ``OPEN``) well outside words.
 With ``--model MODEL.pt`` also the bare network, without rules, in int8 and in float32.
 """
 
