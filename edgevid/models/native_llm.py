@@ -51,7 +51,7 @@ class NativeLanguageModel:
         kv = kv or KVConfig()
         self._kv = kv
         if not Path(path).is_file():
-            raise BadModelError(f"{path}: no such model file")
+            raise BadModelError(f"{path}: no such model file", fix="check the path")
         self._path = Path(path)
         with native_errors(f"{path}: "):
             self._decoder = native.Decoder(
