@@ -5,12 +5,12 @@
 #include <cmath>
 
 #include "ops/cluster_estimate.h"
-#include "ops/cluster_scores.h"
 
 namespace ev::kv {
 namespace {
 
 constexpr uint32_t kPause = 8;
+constexpr int64_t kEstimateRows = 18;  // that share one pass over the mean values
 
 float score_scale(const ops::KvShape& s) {
   return 1.0f / std::sqrt(static_cast<float>(s.head_dim));
@@ -31,6 +31,22 @@ class Stopwatch {
   uint64_t& total_;
   const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
+
+// Asks for memory that is read next. Tables lie apart, segment by segment, and each is read once a step, so
+// the hardware does not see them coming.
+template <class T>
+void prefetch(const std::vector<T>& table, int64_t first, int64_t count) {
+  const auto* bytes = reinterpret_cast<const char*>(table.data() + first);
+  for (int64_t i = 0; i < count * static_cast<int64_t>(sizeof(T)); i += 64) __builtin_prefetch(bytes + i);
+}
+
+// fn(0) ... fn(n - 1), dealt over the threads.
+template <class Fn>
+void for_each(int64_t n, ThreadPool& threads, const Fn& fn) {
+  threads.parallel_for(n, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) fn(i);
+  });
+}
 
 }  // namespace
 
@@ -61,8 +77,14 @@ void ResvSelection::begin_step(const KvCache& cache) {
   resident_plan_.set(resident, rows, cache.layout().shape);
 }
 
-const std::vector<ops::Extent>& ResvSelection::attended(size_t head) const {
-  return dense_ ? everything_ : heads_[head].extents;
+std::vector<ops::Extent> ResvSelection::attended(size_t head) const {
+  if (dense_) return everything_;
+  std::vector<ops::Extent> all = heads_[head].extents;
+  if (!joins_resident()) return all;
+  const uint32_t sinks = cache_->window().sinks, sealed_end = sinks + cache_->sealed();
+  add_extents(layer_, 0, sinks, all);
+  add_extents(layer_, sealed_end, cache_->kept() + cache_->pending() - sealed_end, all);
+  return all;
 }
 
 const Plans& ResvSelection::all(uint32_t layer) {
@@ -132,105 +154,177 @@ const Plans& ResvSelection::plans(uint32_t layer, MatrixRef<const float> q, Thre
 
 const Plans& ResvSelection::chosen_plans(uint32_t layer, int64_t rows, ThreadPool& threads) {
   dense_ = false;
+  layer_ = layer;
   if (away_.any()) {
     for (const Head& head : heads_) want_chosen(layer, head);
     away_.hold(layer);
   }
-  const auto for_heads = [&](const auto& fn) {
-    threads.parallel_for(static_cast<int64_t>(heads_.size()), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) fn(static_cast<size_t>(i));
-    });
-  };
+  const auto num_heads = static_cast<int64_t>(heads_.size());
   {
     const Stopwatch stopwatch(prediction_ns_);
-    for_heads([&](size_t i) {
-      list_chosen(layer, heads_[i]);
-      heads_[i].plan.set(heads_[i].extents, rows, cache_->layout().shape);
+    for_each(num_heads, threads, [&](int64_t i) {
+      Head& head = heads_[static_cast<size_t>(i)];
+      list_chosen(layer, head);
+      if (joins_resident())
+        head.plan.set_past(head.extents, rows, cache_->layout().shape);
+      else
+        head.plan.set(head.extents, rows, cache_->layout().shape);
     });
   }
   plans_.heads.clear();
   plans_.rest.clear();
   for (const Head& head : heads_) plans_.heads.push_back(&head.plan);
-  if (!estimates()) return plans_;
-  for_heads([&](size_t i) { estimate_head(layer, i); });
+  if (!joins_resident()) return plans_;
+  const int64_t group_rows = heads_.front().queries.rows();
+  const int64_t blocks = (group_rows + kEstimateRows - 1) / kEstimateRows;
+  for_each(num_heads * blocks, threads, [&](int64_t unit) {
+    const int64_t first = unit % blocks * kEstimateRows;
+    add_rest(layer, static_cast<size_t>(unit / blocks), first, std::min(kEstimateRows, group_rows - first));
+  });
   for (const Head& head : heads_)
     plans_.rest.push_back({head.tops.data(), head.weights.data(), head.values.data()});
   return plans_;
 }
 
-// Reads the densities that select_mass() left in place of the scores.
-void ResvSelection::estimate_head(uint32_t layer, size_t index) {
+// What is attended beside the plan: resident tokens, and estimates, which read the densities that
+// select_mass() left in place of the scores.
+void ResvSelection::add_rest(uint32_t layer, size_t index, int64_t first, int64_t count) {
   Head& head = heads_[index];
-  const auto rows = static_cast<int64_t>(head.tops.size()), columns = static_cast<int64_t>(counts_.size());
-  const int64_t v_stride = cache_->layout().shape.v_stride();
-  const MatrixRef<float> densities(head.scores.data(), rows, columns);
-  head.weights.assign(head.tops.size(), 0.0f);
-  head.values.assign(static_cast<size_t>(rows * v_stride), 0.0f);
-  const MatrixRef<float> values(head.values.data(), rows, v_stride);
-  int64_t column = 0;
-  for (const SegmentPtr& segment : cache_->segments()) {
-    const LayerClusters& clusters = segment->layers[layer];
+  const int64_t v_stride = cache_->layout().shape.v_stride(), head_rows = head.queries.rows();
+  const int64_t columns = static_cast<int64_t>(counts_.size());
+  for (int64_t row = first; row < first + count; ++row) {
+    const auto at = static_cast<size_t>(static_cast<int64_t>(index) * head_rows + row);
+    const float factor = std::exp(resident_max_[at] - head.tops[static_cast<size_t>(row)]);
+    head.weights[static_cast<size_t>(row)] = factor * resident_sum_[at];
+    const float* from = resident_values_.data() + static_cast<int64_t>(at) * v_stride;
+    std::transform(from, from + v_stride, head.values.data() + row * v_stride,
+                   [&](float value) { return factor * value; });
+  }
+  if (!head.estimates) return;
+  const MatrixRef<float> densities(head.scores.data() + first * columns, count, columns);
+  const MatrixRef<float> values(head.values.data() + first * v_stride, count, v_stride);
+  const std::vector<SegmentPtr>& segments = cache_->segments();
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const LayerClusters& clusters = segments[i]->layers[layer];
     const int64_t stride = clusters.summaries.stride, at = static_cast<int64_t>(index) * stride;
+    if (i + 1 < segments.size()) {
+      const LayerClusters& next = segments[i + 1]->layers[layer];
+      const int64_t size = next.summaries.stride;
+      prefetch(next.moments.value_means, static_cast<int64_t>(index) * size * v_stride, size * v_stride);
+      prefetch(next.moments.value_scales, static_cast<int64_t>(index) * size, size);
+    }
     const ops::ValueTable table{clusters.moments.value_means.data() + at * v_stride,
                                 clusters.moments.value_scales.data() + at};
-    ops::cluster_estimate(densities.columns(column, stride), counts_.data() + column,
-                          head.marks.data() + column, table, head.weights.data(), values);
-    column += stride;
+    ops::cluster_estimate(densities.columns(columns_[i], stride), head.left.data() + columns_[i], table,
+                          head.weights.data() + first, values);
   }
 }
 
 void ResvSelection::choose(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads) {
-  const Stopwatch stopwatch(prediction_ns_);
   const ops::KvShape& shape = cache_->layout().shape;
-  const auto kv_heads = static_cast<size_t>(shape.num_kv_heads);
-  const int num_q_heads = static_cast<int>(q.cols / shape.head_dim);
+  const auto rows = static_cast<size_t>(q.rows * (q.cols / shape.head_dim));
+  resident_max_.resize(rows);
+  resident_sum_.resize(rows);
+  resident_values_.resize(joins_resident() ? rows * static_cast<size_t>(shape.v_stride()) : 0);
+  const auto attend_resident = [&] {
+    ops::attention_mass(q, static_cast<int>(q.cols / shape.head_dim), cache_->layout().layer(layer),
+                        resident_plan_, score_scale(shape), resident_max_.data(), resident_sum_.data(),
+                        joins_resident() ? resident_values_.data() : nullptr, threads);
+  };
+  // With estimates this is attention's own work, joined to the rest of it later; without, it is done twice.
+  if (joins_resident()) attend_resident();
+  const Stopwatch stopwatch(prediction_ns_);
+  if (!joins_resident()) attend_resident();
+
+  list_columns(layer);
+  heads_.resize(static_cast<size_t>(shape.num_kv_heads));
+  for_each(shape.num_kv_heads, threads,
+           [&](int64_t head) { begin_head(layer, static_cast<size_t>(head), q); });
+  // A segment's tables of all heads lie one after the other.
+  const auto segments = static_cast<int64_t>(cache_->segments().size());
+  for_each(segments * shape.num_kv_heads, threads, [&](int64_t unit) {
+    const int64_t head = unit % shape.num_kv_heads, segment = unit / shape.num_kv_heads;
+    if (segment + 1 < segments) {
+      const LayerClusters& next = cache_->segments()[static_cast<size_t>(segment) + 1]->layers[layer];
+      const int64_t stride = next.summaries.stride;
+      prefetch(next.summaries.means, head * stride * shape.head_dim, stride * shape.head_dim);
+      prefetch(next.summaries.scales, head * stride, stride);
+      if (estimates()) prefetch(next.moments.spreads, head * stride, stride);
+    }
+    score_segment(layer, static_cast<size_t>(head), static_cast<size_t>(segment));
+  });
+  for_each(shape.num_kv_heads, threads,
+           [&](int64_t head) { choose_head(layer, static_cast<size_t>(head), q); });
+}
+
+void ResvSelection::list_columns(uint32_t layer) {
   counts_.clear();
+  columns_.clear();
   for (const SegmentPtr& segment : cache_->segments()) {
     const LayerClusters& clusters = segment->layers[layer];
-    const size_t end = counts_.size() + static_cast<size_t>(clusters.summaries.stride);
-    for (size_t c = 1; c < clusters.begin.size(); ++c)
-      counts_.push_back(clusters.begin[c] - clusters.begin[c - 1]);
-    counts_.resize(end);
+    const size_t first = counts_.size();
+    columns_.push_back(static_cast<int64_t>(first));
+    counts_.resize(first + static_cast<size_t>(clusters.summaries.stride));
+    int32_t* counts = counts_.data() + first;
+    for (size_t c = 0; c + 1 < clusters.begin.size(); ++c)
+      counts[c] = clusters.begin[c + 1] - clusters.begin[c];
   }
-  resident_max_.resize(static_cast<size_t>(q.rows * num_q_heads));
-  resident_sum_.resize(resident_max_.size());
-  ops::attention_mass(q, num_q_heads, cache_->layout().layer(layer), resident_plan_, score_scale(shape),
-                      resident_max_.data(), resident_sum_.data(), threads);
-  heads_.resize(kv_heads);
-  threads.parallel_for(shape.num_kv_heads, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t head = begin; head < end; ++head) choose_head(layer, static_cast<size_t>(head), q);
-  });
+}
+
+void ResvSelection::begin_head(uint32_t layer, size_t index, MatrixRef<const float> q) {
+  Head& head = heads_[index];
+  const int head_dim = cache_->layout().shape.head_dim;
+  const int group = static_cast<int>(q.cols / head_dim) / cache_->layout().shape.num_kv_heads;
+  const auto kv_head = static_cast<int64_t>(index);
+  const float* variance = nullptr;
+  if (estimates())
+    variance = cache_->segments().back()->layers[layer].moments.variance.data() + kv_head * head_dim;
+  head.queries.set(q, kv_head * group * head_dim, group, head_dim, score_scale(cache_->layout().shape),
+                   variance);
+  const std::vector<float>& terms = head.queries.terms();
+  head.row_doubts.resize(terms.size());
+  std::transform(terms.begin(), terms.end(), head.row_doubts.begin(),
+                 [](float term) { return std::sqrt(2.0f * term); });
+  head.scores.resize(static_cast<size_t>(head.queries.rows()) * counts_.size());
+  head.marks.resize(counts_.size());
+  if (estimates()) head.doubts.resize(counts_.size());
+  if (!joins_resident()) return;
+  head.left.resize(counts_.size());
+  head.weights.resize(static_cast<size_t>(head.queries.rows()));
+  head.values.resize(head.weights.size() * static_cast<size_t>(cache_->layout().shape.v_stride()));
+}
+
+void ResvSelection::score_segment(uint32_t layer, size_t index, size_t segment) {
+  Head& head = heads_[index];
+  const LayerClusters& clusters = cache_->segments()[segment]->layers[layer];
+  const ops::ClusterSummaries& s = clusters.summaries;
+  const int64_t at = static_cast<int64_t>(index) * s.stride, column = columns_[segment];
+  ops::ClusterTable table{s.means.data() + at * head.queries.head_dim(), s.scales.data() + at, s.clusters,
+                          s.stride};
+  if (estimates()) {
+    table.spreads = clusters.moments.spreads.data() + at;
+    ops::square_roots(table.spreads, s.stride, head.doubts.data() + column);
+  }
+  const MatrixRef<float> scores(head.scores.data(), head.queries.rows(),
+                                static_cast<int64_t>(counts_.size()));
+  ops::cluster_scores(head.queries, table, scores.columns(column, s.stride));
 }
 
 void ResvSelection::choose_head(uint32_t layer, size_t index, MatrixRef<const float> q) {
   Head& head = heads_[index];
-  const ops::KvShape& shape = cache_->layout().shape;
-  const auto columns = static_cast<int64_t>(counts_.size());
-  const int group = static_cast<int>(q.cols / shape.head_dim) / shape.num_kv_heads;
-  const int64_t rows = q.rows * group;
-  head.scores.resize(static_cast<size_t>(rows * columns));
-  const MatrixRef<float> scores(head.scores.data(), rows, columns);
-  int64_t column = 0;
-  for (const SegmentPtr& segment : cache_->segments()) {
-    const ops::ClusterSummaries& s = segment->layers[layer].summaries;
-    const auto at = static_cast<int64_t>(index) * s.stride;
-    const ops::ClusterTable table{s.means.data() + at * shape.head_dim, s.scales.data() + at, s.clusters,
-                                  s.stride};
-    ops::cluster_scores(q, static_cast<int64_t>(index) * group * shape.head_dim, group, shape.head_dim, table,
-                        score_scale(shape), scores.columns(column, s.stride));
-    column += s.stride;
-  }
-  head.marks.resize(counts_.size());
-  const float* resident_max = resident_max_.data() + static_cast<int64_t>(index) * rows;
-  const float* resident_sum = resident_sum_.data() + static_cast<int64_t>(index) * rows;
+  const int64_t rows = head.queries.rows(), at = static_cast<int64_t>(index) * rows;
+  const MatrixRef<float> scores(head.scores.data(), rows, static_cast<int64_t>(counts_.size()));
   ops::MassRule rule = policy_.rule;
   if (policy_.everything) rule.threshold = 1.0f;
-  head.tops.assign(static_cast<size_t>(rows), 0.0f);
+  const float* resident_max = resident_max_.data() + at;
+  head.tops.assign(resident_max, resident_max + rows);
   const std::vector<float> kept(policy_.certify ? head.scores : std::vector<float>());
-  const ops::Doubt doubt = estimates() ? widen_head(layer, index, q, scores) : ops::Doubt();
-  ops::select_mass(scores, counts_.data(), resident_max, resident_sum, rule, head.marks.data(),
-                   head.tops.data(), doubt);
-  if (policy_.certify) certify_head(layer, index, q, {kept.data(), rows, columns});
+  const ops::Doubt doubt =
+      estimates() ? ops::Doubt{head.row_doubts.data(), head.doubts.data()} : ops::Doubt();
+  head.estimates = ops::select_mass(scores, counts_.data(), resident_max, resident_sum_.data() + at, rule,
+                                    head.marks.data(), head.tops.data(), doubt);
+  if (!head.estimates) head.tops.assign(resident_max, resident_max + rows);
+  if (policy_.certify) certify_head(layer, index, q, {kept.data(), rows, scores.cols});
   if (lacks_recent()) {
     const int32_t newest = cache_->segments().back()->layers[layer].summaries.stride;
     for (size_t c = counts_.size() - static_cast<size_t>(newest); c < counts_.size(); ++c)
@@ -238,34 +332,9 @@ void ResvSelection::choose_head(uint32_t layer, size_t index, MatrixRef<const fl
   }
   head.chosen = 0;
   for (size_t c = 0; c < counts_.size(); ++c) head.chosen += head.marks[c] != 0 ? counts_[c] : 0;
-}
-
-// Adds the spread of the clusters' keys to the scores; returns what it makes of their masses.
-ops::Doubt ResvSelection::widen_head(uint32_t layer, size_t index, MatrixRef<const float> q,
-                                     MatrixRef<float> scores) {
-  Head& head = heads_[index];
-  head.terms.resize(static_cast<size_t>(scores.rows));
-  head.row_doubts.resize(head.terms.size());
-  head.doubts.resize(counts_.size());
-  const auto head_dim = cache_->layout().shape.head_dim;
-  const auto group = static_cast<int>(scores.rows / q.rows);
-  const auto kv_head = static_cast<int64_t>(index);
-  const std::vector<float>& variance = cache_->segments().back()->layers[layer].moments.variance;
-  ops::spread_terms(q, kv_head * group * head_dim, group, head_dim, variance.data() + kv_head * head_dim,
-                    score_scale(cache_->layout().shape), head.terms.data());
-  std::transform(head.terms.begin(), head.terms.end(), head.row_doubts.begin(),
-                 [](float term) { return std::sqrt(2.0f * term); });
-  int64_t column = 0;
-  for (const SegmentPtr& segment : cache_->segments()) {
-    const LayerClusters& clusters = segment->layers[layer];
-    const int64_t stride = clusters.summaries.stride;
-    const float* spreads = clusters.moments.spreads.data() + kv_head * stride;
-    ops::add_spread(head.terms.data(), spreads, scores.columns(column, stride));
-    std::transform(spreads, spreads + stride, head.doubts.begin() + column,
-                   [](float spread) { return std::sqrt(spread); });
-    column += stride;
-  }
-  return {head.row_doubts.data(), head.doubts.data()};
+  if (!joins_resident()) return;
+  for (size_t c = 0; c < counts_.size(); ++c)
+    head.left[c] = head.marks[c] != 0 ? 0.0f : static_cast<float>(counts_[c]);
 }
 
 // After a resume the stream may go on right behind a sealed segment, which then stands in for recent tokens.
@@ -314,7 +383,7 @@ void ResvSelection::list_chosen(uint32_t layer, Head& head) const {
   const uint32_t sinks = cache_->window().sinks;
   const uint32_t sealed_end = sinks + cache_->sealed();
   head.extents.clear();
-  add_extents(layer, 0, sinks, head.extents);
+  if (!joins_resident()) add_extents(layer, 0, sinks, head.extents);
   uint32_t first = sinks, count = 0;  // the run that is growing
   uint32_t start = sinks;
   size_t column = 0;
@@ -334,6 +403,7 @@ void ResvSelection::list_chosen(uint32_t layer, Head& head) const {
     start += segment->tokens;
   }
   add_extents(layer, first, count, head.extents);
+  if (joins_resident()) return;
   add_extents(layer, sealed_end, cache_->kept() + cache_->pending() - sealed_end, head.extents);
 }
 

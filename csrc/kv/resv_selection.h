@@ -2,14 +2,16 @@
 // whole, of the sealed segments only the clusters that hold the step's attention mass, chosen per layer and
 // KV head.
 //
-//   resident   sinks, tokens not sealed, the step's rows: their mass is computed, not guessed
-//   clusters   score by their mean keys (ops/cluster_scores.h) and the spread around them
-//              (ops/cluster_estimate.h), chosen by mass (ops/select_mass.h)
-//   attended   sinks | chosen clusters, in order of slots | not sealed | rows: four disjoint sets
+//   resident   sinks, tokens not sealed, the step's rows: attended first, as the choice needs their mass
+//   clusters   score by their mean keys and the spread around them (ops/cluster_scores.h), chosen by mass
+//              (ops/select_mass.h)
+//   attended   chosen clusters, in order of slots; sinks, not sealed and rows: four disjoint sets
 //   estimated  the other clusters, by their mean keys and values (ops/cluster_estimate.h)
 //
-// With everything chosen the plan is the dense one, token for token, so the result is dense attention's, bit
-// for bit.
+// Resident tokens and estimates join what is chosen as the plans' rest. Without estimates, or where
+// everything is chosen by the policy, there is no rest and the plan lists sinks, chosen clusters, not sealed
+// and rows: with everything chosen it is the dense one, token for token, so the result is dense attention's,
+// bit for bit.
 //
 // Segments that are away: once a layer has chosen, the pages it attends are brought into slots; the tokens
 // and their order, and with them the result, are the same.
@@ -25,6 +27,7 @@
 
 #include "kv/away_pages.h"
 #include "kv/selection.h"
+#include "ops/cluster_scores.h"
 #include "ops/select_mass.h"
 
 namespace ev::kv {
@@ -64,31 +67,36 @@ class ResvSelection final : public Selection {
   const std::vector<LayerStats>& stats() const { return stats_; }
   // Nanoseconds spent choosing, since the selection was made.
   uint64_t prediction_ns() const { return prediction_ns_; }
-  // What KV head `head` attended in the last plans() call.
-  const std::vector<ops::Extent>& attended(size_t head) const;
+  // What KV head `head` attended in the last plans() call, the step's rows last.
+  std::vector<ops::Extent> attended(size_t head) const;
 
  private:
   // What is done for one KV head of one layer; its memory is kept from call to call.
   struct Head {
-    std::vector<float> scores;   // [rows of the group, columns]
-    std::vector<uint8_t> marks;  // [columns]
+    ops::ScoreQueries queries;
+    std::vector<float> scores;              // [rows of the group, columns]; densities, once chosen
+    std::vector<float> row_doubts, doubts;  // standard deviation of scores: [rows] times [columns]
+    std::vector<uint8_t> marks;             // [columns]
     std::vector<ops::Extent> extents;
     ops::AttentionPlan plan;
-    // Of the clusters not chosen, rows of the group: attention relative to `tops`.
-    std::vector<float> terms, tops, weights;
-    std::vector<float> row_doubts, doubts;  // standard deviation of scores: [rows] times [columns]
-    std::vector<float> values;              // [rows, v_stride]
-    int64_t chosen = 0;                     // tokens
+    // Beside the plan, relative to `tops`: [rows], values [rows, v_stride].
+    std::vector<float> tops, weights, values;
+    bool estimates = false;   // scores are densities
+    std::vector<float> left;  // [columns]: tokens of clusters that are estimated
+    int64_t chosen = 0;       // tokens
     double bound = 0;
   };
 
   const Plans& chosen_plans(uint32_t layer, int64_t rows, ThreadPool& threads);
   void choose(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads);
+  void list_columns(uint32_t layer);
+  void begin_head(uint32_t layer, size_t head, MatrixRef<const float> q);
+  void score_segment(uint32_t layer, size_t head, size_t segment);
   void choose_head(uint32_t layer, size_t head, MatrixRef<const float> q);
-  ops::Doubt widen_head(uint32_t layer, size_t head, MatrixRef<const float> q, MatrixRef<float> scores);
-  void estimate_head(uint32_t layer, size_t head);
+  void add_rest(uint32_t layer, size_t head, int64_t first, int64_t count);
   bool lacks_recent() const;
   bool estimates() const { return policy_.estimate && cache_->sealer()->policy().moments; }
+  bool joins_resident() const { return estimates() && !policy_.everything && policy_.rule.threshold < 1.0f; }
   void certify_head(uint32_t layer, size_t head, MatrixRef<const float> q, MatrixRef<const float> scores);
   void want_chosen(uint32_t layer, const Head& head);
   void list_chosen(uint32_t layer, Head& head) const;
@@ -106,9 +114,12 @@ class ResvSelection final : public Selection {
   ops::AttentionPlan dense_plan_, resident_plan_;
   // Tokens of each column: the clusters of all segments, each segment padded to its stride.
   std::vector<int32_t> counts_;
-  std::vector<float> resident_max_, resident_sum_;  // [num_kv_heads, rows of the group]
+  std::vector<int64_t> columns_;  // first of each segment
+  // [num_kv_heads, rows of the group], values [.., v_stride]
+  std::vector<float> resident_max_, resident_sum_, resident_values_;
   std::vector<Head> heads_;
   bool dense_ = true;
+  uint32_t layer_ = 0;  // last chosen
   Plans plans_;
 };
 

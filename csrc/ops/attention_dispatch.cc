@@ -56,9 +56,9 @@ struct Job {
             p.pieces(),
             p.tile_begin(),
             p.num_tokens(),
-            p.num_rows(),
+            p.holds_rows() ? p.num_rows() : 0,
             q.data + column,
-            values ? out.data + column : nullptr,
+            out.data != nullptr ? out.data + column : nullptr,
             q.stride,
             out.stride,
             group,
@@ -73,11 +73,12 @@ int64_t rows_of(const AttentionArgs& a) {
   return a.positions * a.group;
 }
 
-// Partials that hold tokens the unit's last position sees.
+// Partials that hold tokens the unit's last position sees; one, of nothing, when it sees none.
 int64_t partials_of(const AttentionArgs& a) {
-  const int64_t tokens = a.num_tokens - a.num_rows + a.first_position + a.positions;
+  const int64_t last = a.first_position + a.positions;
+  const int64_t tokens = a.num_rows == 0 ? a.num_tokens : a.num_tokens - a.num_rows + last;
   const int64_t per_partial = int64_t{kTileTokens} * kTilesPerPartial;
-  return (tokens + per_partial - 1) / per_partial;
+  return std::max(int64_t{1}, (tokens + per_partial - 1) / per_partial);
 }
 
 int64_t result_floats(const AttentionArgs& a) {
@@ -130,8 +131,9 @@ struct Item {
   float* result;
 };
 
-// One item per unit and partial.
-void run_items(const Job& job, ThreadPool& pool) {
+// One item per unit and partial; `finish` is given each unit's joined state, on the calling thread.
+template <class Finish>
+void run_items(const Job& job, ThreadPool& pool, const Finish& finish) {
   std::vector<Item> items;
   int64_t floats = 0;
   for (int64_t unit = 0; unit < job.units; ++unit) {
@@ -163,8 +165,19 @@ void run_items(const Job& job, ThreadPool& pool) {
     if (i + 1 < items.size() && items[i + 1].partial != 0) continue;
     const auto bytes = static_cast<size_t>(result_floats(item.args)) * sizeof(float);
     join_rest(job, item.unit, item.args, reinterpret_cast<float*>(thread_scratch(bytes)), state);
-    kernels().attention_finish(item.args, state);
+    finish(item.unit, item.args, state);
   }
+}
+
+template <class Finish>
+void run(const Job& job, ThreadPool& pool, const Finish& finish) {
+  if (pool.num_threads() > 1 && job.units < 4 * pool.num_threads()) return run_items(job, pool, finish);
+  pool.parallel_for(job.units, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const AttentionArgs a = job.args(unit);
+      finish(unit, a, join_unit(job, unit, a));
+    }
+  });
 }
 
 void check(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
@@ -199,32 +212,26 @@ void paged_attention(MatrixRef<const float> q, int num_q_heads, const KvLayer& l
   check(q, num_q_heads, layer, plans, rest);
   require(out.cols == q.cols && out.rows == q.rows, "attention: shapes disagree");
   if (q.rows == 0) return;
-  const Job job = make_job(q, out, num_q_heads, layer, plans, rest, scale);
-  if (pool.num_threads() > 1 && job.units < 4 * pool.num_threads()) return run_items(job, pool);
-  pool.parallel_for(job.units, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t unit = begin; unit < end; ++unit) {
-      const AttentionArgs a = job.args(unit);
-      kernels().attention_finish(a, join_unit(job, unit, a));
-    }
-  });
+  run(make_job(q, out, num_q_heads, layer, plans, rest, scale), pool,
+      [](int64_t /*unit*/, const AttentionArgs& a, const float* state) {
+        kernels().attention_finish(a, state);
+      });
 }
 
 void attention_mass(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
-                    const AttentionPlan& plan, float scale, float* max, float* sum, ThreadPool& pool) {
+                    const AttentionPlan& plan, float scale, float* max, float* sum, float* values,
+                    ThreadPool& pool) {
   const std::vector<const AttentionPlan*> plans{&plan};
   const std::vector<AttentionRest> rest;
   check(q, num_q_heads, layer, plans, rest);
   if (q.rows == 0) return;
   Job job = make_job(q, {}, num_q_heads, layer, plans, rest, scale);
-  job.values = false;
-  pool.parallel_for(job.units, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t unit = begin; unit < end; ++unit) {
-      const AttentionArgs a = job.args(unit);
-      const float* state = join_unit(job, unit, a);
-      const int64_t at = (unit / job.blocks * q.rows + a.first_position) * a.group;
-      std::copy_n(state, rows_of(a), max + at);
-      std::copy_n(state + rows_of(a), rows_of(a), sum + at);
-    }
+  job.values = values != nullptr;
+  run(job, pool, [&](int64_t unit, const AttentionArgs& a, const float* state) {
+    const int64_t at = (unit / job.blocks * q.rows + a.first_position) * a.group, rows = rows_of(a);
+    std::copy_n(state, rows, max + at);
+    std::copy_n(state + rows, rows, sum + at);
+    std::copy_n(state + 2 * rows, rows * a.v_stride, values + at * a.v_stride);
   });
 }
 

@@ -6,11 +6,24 @@
 namespace ev::ops {
 
 void AttentionPlan::set(const std::vector<Extent>& extents, int64_t m, const KvShape& shape) {
+  cut(extents, shape);
+  num_rows_ = m;
+  holds_rows_ = true;
+  if (m < 0 || m > num_tokens_)
+    throw Error(ErrorCode::kInvalidArgument, "attention: the plan holds fewer tokens than rows");
+}
+
+void AttentionPlan::set_past(const std::vector<Extent>& extents, int64_t m, const KvShape& shape) {
+  cut(extents, shape);
+  num_rows_ = m;
+  holds_rows_ = false;
+}
+
+void AttentionPlan::cut(const std::vector<Extent>& extents, const KvShape& shape) {
   shape.validate();
   pieces_.clear();
   tile_begin_.clear();
   num_tokens_ = 0;
-  num_rows_ = m;
   for (const Extent& e : extents) {
     if (!shape.holds(e)) throw Error(ErrorCode::kInvalidArgument, "an extent leaves its KV page");
     for (int32_t done = 0; done < e.count;) {
@@ -23,8 +36,6 @@ void AttentionPlan::set(const std::vector<Extent>& extents, int64_t m, const KvS
     }
   }
   tile_begin_.push_back(static_cast<int32_t>(pieces_.size()));
-  if (m < 0 || m > num_tokens_)
-    throw Error(ErrorCode::kInvalidArgument, "attention: the plan holds fewer tokens than rows");
 }
 
 }  // namespace ev::ops

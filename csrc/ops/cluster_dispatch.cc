@@ -1,6 +1,7 @@
 // The public functions of hash_codes, cluster_assign, cluster_scores and cluster_estimate: check, then call
 // the active ISA's kernel.
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "base/error.h"
@@ -60,54 +61,50 @@ void cluster_assign(const uint32_t* codes, int64_t n, const ClusterRule& rule, s
   leaders.resize(static_cast<size_t>(kernels().cluster_assign(args)));
 }
 
-void cluster_scores(MatrixRef<const float> q, int64_t first_column, int group, int head_dim,
-                    const ClusterTable& table, float scale, MatrixRef<float> out) {
-  require(group > 0 && head_dim > 0 && first_column >= 0 &&
-              first_column + int64_t{group} * head_dim <= q.cols && table.stride % 16 == 0 &&
-              table.clusters >= 0 && table.clusters <= table.stride && out.rows == q.rows * group &&
-              out.cols == table.stride,
-          "cluster_scores: shapes disagree");
-  kernels().cluster_scores({q.data + first_column, q.stride, out.rows, group, head_dim, table.means,
-                            table.scales, table.clusters, table.stride, scale, out.data, out.stride});
-}
-
-void spread_terms(MatrixRef<const float> q, int64_t first_column, int group, int head_dim,
-                  const float* variance, float scale, float* terms) {
+void ScoreQueries::set(MatrixRef<const float> q, int64_t first_column, int group, int head_dim, float scale,
+                       const float* variance) {
   require(
       group > 0 && head_dim > 0 && first_column >= 0 && first_column + int64_t{group} * head_dim <= q.cols,
-      "spread_terms: shapes disagree");
-  double total = 0;
-  for (int d = 0; d < head_dim; ++d) total += double{variance[d]};
-  const double factor = total > 0 ? 0.5 * double{scale} * double{scale} * head_dim / total : 0.0;
-  for (int64_t row = 0; row < q.rows * group; ++row) {
-    const float* x = q.row(row / group) + first_column + row % group * head_dim;
-    double sum = 0;
-    for (int d = 0; d < head_dim; ++d) sum += double{x[d]} * double{x[d]} * double{variance[d]};
-    terms[row] = static_cast<float>(sum * factor);
+      "cluster_scores: shapes disagree");
+  rows_ = q.rows * group;
+  head_dim_ = head_dim;
+  const auto rows = static_cast<size_t>(rows_);
+  codes_.resize(rows * static_cast<size_t>(code_stride()));
+  scales_.resize(rows);
+  sums_.resize(rows);
+  terms_.resize(variance != nullptr ? rows : 0);
+  if (variance != nullptr) {
+    const double total = std::accumulate(variance, variance + head_dim, 0.0);
+    const double factor = total > 0 ? 0.5 * double{scale} * double{scale} * head_dim / total : 0.0;
+    weights_.resize(static_cast<size_t>(head_dim));
+    std::transform(variance, variance + head_dim, weights_.begin(),
+                   [&](float v) { return static_cast<float>(v * factor); });
   }
+  kernels().round_queries({q.data + first_column, q.stride, rows_, group, head_dim, scale,
+                           variance != nullptr ? weights_.data() : nullptr, codes_.data(), code_stride(),
+                           scales_.data(), terms_.data(), sums_.data()});
 }
 
-void add_spread(const float* terms, const float* spreads, MatrixRef<float> scores) {
-  for (int64_t row = 0; row < scores.rows; ++row)
-    kernels().add_capped(scores.row(row), spreads, terms[row], kMostSpread, scores.cols);
+void cluster_scores(const ScoreQueries& queries, const ClusterTable& table, MatrixRef<float> out) {
+  require(table.stride % 16 == 0 && table.clusters >= 0 && table.clusters <= table.stride &&
+              out.rows == queries.rows() && out.cols == table.stride &&
+              (table.spreads == nullptr || queries.terms().size() == static_cast<size_t>(queries.rows())),
+          "cluster_scores: shapes disagree");
+  kernels().cluster_scores({queries.codes(), queries.code_stride(), queries.rows(), queries.head_dim(),
+                            queries.scales(), queries.terms().data(), queries.sums(), table.means,
+                            table.scales, table.spreads, table.clusters, table.stride, out.data, out.stride});
 }
 
-void cluster_estimate(MatrixRef<float> densities, const int32_t* counts, const uint8_t* marks,
-                      const ValueTable& table, float* sum, MatrixRef<float> values) {
+void square_roots(const float* from, int64_t n, float* to) {
+  kernels().square_roots(to, from, n);
+}
+
+void cluster_estimate(MatrixRef<float> densities, const float* counts, const ValueTable& table, float* sum,
+                      MatrixRef<float> values) {
   require(densities.cols % 16 == 0 && values.cols % 16 == 0 && values.rows == densities.rows,
           "cluster_estimate: shapes disagree");
-  thread_local std::vector<float> weights;
-  weights.assign(static_cast<size_t>(densities.cols), 0.0f);
-  bool any = false;
-  for (int64_t c = 0; c < densities.cols; ++c) {
-    if (marks[c] != 0 || counts[c] == 0) continue;
-    weights[static_cast<size_t>(c)] = static_cast<float>(counts[c]);
-    any = true;
-  }
-  if (!any) return;  // densities may then hold anything
-  kernels().cluster_estimate({densities.data, densities.stride, densities.rows, densities.cols,
-                              weights.data(), table.means, table.scales, values.cols, sum, values.data,
-                              values.stride});
+  kernels().cluster_estimate({densities.data, densities.stride, densities.rows, densities.cols, counts,
+                              table.means, table.scales, values.cols, sum, values.data, values.stride});
 }
 
 }  // namespace ev::ops

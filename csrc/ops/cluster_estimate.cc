@@ -10,7 +10,8 @@ void weigh_row(const EstimateArgs& a, int64_t row) {
   float* densities = a.densities + row * a.density_stride;
   F32 sum = splat(0.0f);
   for (int64_t c = 0; c < a.stride; c += 16) {
-    const F32 weight = load(densities + c) * load(a.counts + c);
+    const F32 all = load(densities + c) * load(a.counts + c);
+    const F32 weight = zero_where_less(all, splat(kLeastWeight), all);
     sum = sum + weight;
     store(densities + c, weight * load(a.scales + c));
   }
@@ -26,7 +27,9 @@ void add_means(const EstimateArgs& a, int64_t row, int64_t column) {
   for (int r = 0; r < kRows; ++r)
     for (int v = 0; v < kCols; ++v) sums[r][v] = load(out + r * a.value_stride + 16 * v);
   for (int64_t c = 0; c < a.stride; ++c) {
-    if (a.counts[c] == 0.0f) continue;
+    bool weighs = false;
+    for (int r = 0; r < kRows; ++r) weighs |= factors[r * a.density_stride + c] != 0.0f;
+    if (!weighs) continue;
     F32 mean[kCols];
     for (int v = 0; v < kCols; ++v) mean[v] = load(a.means + c * a.v_stride + column + 16 * v);
     for (int r = 0; r < kRows; ++r) {

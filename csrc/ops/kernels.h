@@ -106,7 +106,7 @@ struct AttentionArgs {
   int64_t k_offset, v_offset, k_scales, v_scales;  // of this KV head, in bytes from the page's start
   const TilePiece* pieces;
   const int32_t* tile_begin;
-  int64_t num_tokens, num_rows;  // of the whole plan
+  int64_t num_tokens, num_rows;  // of the whole plan; no rows: every position sees every token
   const float* q;                // first query head of the group, row 0
   float* out;
   int64_t q_stride, out_stride;
@@ -134,14 +134,32 @@ struct AssignArgs {
 };
 
 // The rows are (position, query head of the group) pairs, position-major.
-struct ScoreArgs {
+// What the spread of a cluster's keys may add to a score (ops/cluster_scores.h).
+constexpr float kMostSpread = 1.0f;
+// A weight relative to a row's highest below which a cluster is not estimated (ops/cluster_estimate.h).
+constexpr float kLeastWeight = 0x1p-22f;
+
+struct RoundArgs {
   const float* q;  // first query head of the group
   int64_t q_stride, rows;
   int group, head_dim;
-  const int8_t* means;  // [head_dim, stride]
-  const float* scales;  // [stride]
-  int32_t clusters, stride;
   float scale;
+  const float* weights;  // [head_dim], or null: no terms
+  int8_t* codes;         // [rows, code_stride], a multiple of 16
+  int64_t code_stride;
+  float *scales, *terms;  // [rows]
+  int32_t* sums;          // [rows]
+};
+
+struct ScoreArgs {
+  const int8_t* codes;  // [rows, code_stride], 0 past head_dim
+  int64_t code_stride, rows;
+  int head_dim;
+  const float *row_scales, *terms;  // [rows]
+  const int32_t* sums;              // [rows]
+  const int8_t* means;              // [head_dim, stride]
+  const float *scales, *spreads;    // [stride]; spreads may be null
+  int32_t clusters, stride;
   float* out;
   int64_t out_stride;
 };
@@ -192,6 +210,7 @@ struct Kernels {
   void (*attention_finish)(const AttentionArgs&, const float* state);
   void (*hash_codes)(const HashArgs&, int64_t row_begin, int64_t row_end);
   int64_t (*cluster_assign)(const AssignArgs&);  // clusters open afterwards
+  void (*round_queries)(const RoundArgs&);
   void (*cluster_scores)(const ScoreArgs&);
   void (*cluster_estimate)(const EstimateArgs&);
   // Turns a row's scores into densities, exp(score - the highest); masses are relative to that too.
@@ -199,7 +218,7 @@ struct Kernels {
   void (*add_scaled)(float* to, const float* from, float factor, int64_t n);  // to += factor * from
   // to = densities * min(1, row * clusters)
   void (*doubt_row)(float* to, const float* densities, const float* clusters, float row, int64_t n);
-  void (*add_capped)(float* to, const float* from, float factor, float most, int64_t n);  // to += min(...)
+  void (*square_roots)(float* to, const float* from, int64_t n);
   void (*conv1d_int8)(const ConvArgs&, int64_t row_begin, int64_t row_end);
 };
 

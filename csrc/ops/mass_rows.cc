@@ -57,11 +57,8 @@ void doubt_row(float* to, const float* densities, const float* clusters, float r
   }
 }
 
-void add_capped(float* to, const float* from, float factor, float most, int64_t n) {
-  for (int64_t c = 0; c < n; c += 16) {
-    const F32 more = min(load_some(from + c, n - c) * splat(factor), splat(most));
-    store_some(to + c, load_some(to + c, n - c) + more, n - c);
-  }
+void square_roots(float* to, const float* from, int64_t n) {
+  for (int64_t c = 0; c < n; c += 16) store_some(to + c, sqrt(load_some(from + c, n - c)), n - c);
 }
 
 }  // namespace EV_ISA

@@ -80,6 +80,7 @@ int64_t row_count(const AttentionArgs& a) {
 
 // Tokens of the list that row `row` sees.
 int64_t visible_tokens(const AttentionArgs& a, int64_t row) {
+  if (a.num_rows == 0) return a.num_tokens;
   return a.num_tokens - a.num_rows + a.first_position + row / a.group + 1;
 }
 

@@ -33,18 +33,24 @@ class AttentionPlan {
   // The extents name all tokens, the m new ones last. Throws Error(kInvalidArgument) when an extent leaves
   // the pool or there are fewer than m tokens.
   void set(const std::vector<Extent>& extents, int64_t m, const KvShape& shape);
+  // The extents name tokens that all of the m rows see, the rows' own not among them; there may be none.
+  void set_past(const std::vector<Extent>& extents, int64_t m, const KvShape& shape);
 
   int64_t num_tokens() const { return num_tokens_; }
   int64_t num_rows() const { return num_rows_; }
+  bool holds_rows() const { return holds_rows_; }  // the rows' own tokens are the last ones
   int64_t num_tiles() const { return static_cast<int64_t>(tile_begin_.size()) - 1; }
   const TilePiece* pieces() const { return pieces_.data(); }
   const int32_t* tile_begin() const { return tile_begin_.data(); }  // [num_tiles + 1], indices into pieces
 
  private:
+  void cut(const std::vector<Extent>& extents, const KvShape& shape);
+
   std::vector<TilePiece> pieces_;
   std::vector<int32_t> tile_begin_{0};
   int64_t num_tokens_ = 0;
   int64_t num_rows_ = 0;
+  bool holds_rows_ = true;
 };
 
 // Beside a plan: what tokens that it does not name add to each row (position, query head of the group) of one
@@ -63,10 +69,11 @@ void paged_attention(MatrixRef<const float> q, int num_q_heads, const KvLayer& l
                      const std::vector<const AttentionPlan*>& plans, const std::vector<AttentionRest>& rest,
                      float scale, MatrixRef<float> out, ThreadPool& pool);
 
-// The mass of the same attention, without values: per row the maximum of its scores and the sum of exp(score
-// - max), both [num_kv_heads, m * group], rows (position, query head of the group). One plan serves all KV
-// heads.
+// The same attention before it is divided: per row the maximum of its scores, the sum of exp(score - max),
+// both [num_kv_heads, m * group], rows (position, query head of the group), and, unless `values` is null, the
+// sum of values times these, [num_kv_heads, m * group, v_stride]. One plan serves all KV heads.
 void attention_mass(MatrixRef<const float> q, int num_q_heads, const KvLayer& layer,
-                    const AttentionPlan& plan, float scale, float* max, float* sum, ThreadPool& pool);
+                    const AttentionPlan& plan, float scale, float* max, float* sum, float* values,
+                    ThreadPool& pool);
 
 }  // namespace ev::ops

@@ -97,7 +97,7 @@ double sum(const float* densities, const int32_t* counts, int64_t clusters) {
 
 }  // namespace
 
-void select_mass(MatrixRef<float> scores, const int32_t* counts, const float* resident_max,
+bool select_mass(MatrixRef<float> scores, const int32_t* counts, const float* resident_max,
                  const float* resident_sum, const MassRule& rule, uint8_t* marks, float* tops,
                  const Doubt& doubt) {
   if (!(rule.threshold >= 0.0f && rule.threshold <= 1.0f))
@@ -114,7 +114,10 @@ void select_mass(MatrixRef<float> scores, const int32_t* counts, const float* re
     const RowMass mass =
         kernels().mass_row(scores.row(row), weights.data(), clusters, resident_max[row], resident_sum[row]);
     if (tops != nullptr) tops[row] = mass.top;
-    if (!std::isfinite(mass.total) || !(mass.total > 0.0f)) return taker.take_all();
+    if (!std::isfinite(mass.total) || !(mass.total > 0.0f)) {
+      taker.take_all();
+      return false;
+    }
     if (doubt.rows != nullptr) {
       kernels().doubt_row(errors.data(), densities, doubt.clusters, doubt.rows[row], clusters);
       densities = errors.data();
@@ -132,6 +135,7 @@ void select_mass(MatrixRef<float> scores, const int32_t* counts, const float* re
                                 ? threshold * rows - pool_resident
                                 : sum(pool.data(), counts, clusters) - (1.0 - threshold) * rows);
   taker.cap(pool.data());
+  return true;
 }
 
 }  // namespace ev::ops

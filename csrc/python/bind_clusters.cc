@@ -72,20 +72,6 @@ std::tuple<Array<int8_t>, Array<float>, Array<float>, Array<float>> cluster_mome
           array_of(m.variance, {num_kv_heads, keys.shape(1) / num_kv_heads})};
 }
 
-Array<float> add_spread(const Array<float>& scores, const Array<float>& q, const Array<float>& variance,
-                        const Array<float>& spreads, float scale) {
-  require(scores.ndim() == 2 && q.ndim() == 2 && q.shape(0) == scores.shape(0) &&
-              variance.size() == q.shape(1) && spreads.size() == scores.shape(1),
-          "add_spread: shapes disagree");
-  Array<float> out({scores.shape(0), scores.shape(1)});
-  std::copy(scores.data(), scores.data() + scores.size(), out.mutable_data());
-  std::vector<float> terms(static_cast<size_t>(q.shape(0)));
-  ops::spread_terms({q.data(), q.shape(0), q.shape(1)}, 0, 1, static_cast<int>(q.shape(1)), variance.data(),
-                    scale, terms.data());
-  ops::add_spread(terms.data(), spreads.data(), {out.mutable_data(), out.shape(0), out.shape(1)});
-  return out;
-}
-
 std::tuple<Array<float>, Array<float>> cluster_estimate(const Array<float>& densities,
                                                         const Array<int32_t>& counts,
                                                         const Array<bool>& marks, const Array<int8_t>& means,
@@ -95,25 +81,36 @@ std::tuple<Array<float>, Array<float>> cluster_estimate(const Array<float>& dens
               densities.shape(1) == means.shape(0),
           "cluster_estimate: shapes disagree");
   std::vector<float> room(densities.data(), densities.data() + densities.size());
-  const std::vector<uint8_t> marked(marks.data(), marks.data() + marks.size());
+  std::vector<float> left(counts.data(), counts.data() + counts.size());
+  for (size_t c = 0; c < left.size(); ++c) {
+    if (!marks.data()[c] && left[c] > 0) continue;
+    left[c] = 0.0f;  // whose densities may hold anything
+    for (size_t i = c; i < room.size(); i += left.size()) room[i] = 0.0f;
+  }
   Array<float> sum(densities.shape(0)), values({densities.shape(0), means.shape(1)});
   std::fill_n(sum.mutable_data(), sum.size(), 0.0f);
   std::fill_n(values.mutable_data(), values.size(), 0.0f);
-  ops::cluster_estimate({room.data(), densities.shape(0), densities.shape(1)}, counts.data(), marked.data(),
+  ops::cluster_estimate({room.data(), densities.shape(0), densities.shape(1)}, left.data(),
                         {means.data(), scales.data()}, sum.mutable_data(),
                         {values.mutable_data(), values.shape(0), values.shape(1)});
   return {sum, values};
 }
 
 Array<float> cluster_scores(const Array<float>& q, const Array<int8_t>& means, const Array<float>& scales,
-                            int32_t clusters, float scale) {
+                            int32_t clusters, float scale,
+                            const std::optional<std::tuple<Array<float>, Array<float>>>& spread) {
   require(q.ndim() == 2 && means.ndim() == 2 && scales.ndim() == 1 && q.shape(1) == means.shape(0) &&
-              scales.shape(0) == means.shape(1),
+              scales.shape(0) == means.shape(1) &&
+              (!spread ||
+               (std::get<0>(*spread).size() == q.shape(1) && std::get<1>(*spread).size() == means.shape(1))),
           "cluster_scores: shapes disagree");
-  const ops::ClusterTable table{means.data(), scales.data(), clusters, static_cast<int32_t>(means.shape(1))};
+  const ops::ClusterTable table{means.data(), scales.data(), clusters, static_cast<int32_t>(means.shape(1)),
+                                spread ? std::get<1>(*spread).data() : nullptr};
   Array<float> out({q.shape(0), means.shape(1)});
-  ops::cluster_scores({q.data(), q.shape(0), q.shape(1)}, 0, 1, static_cast<int>(q.shape(1)), table, scale,
-                      {out.mutable_data(), out.shape(0), out.shape(1)});
+  ops::ScoreQueries queries;
+  queries.set({q.data(), q.shape(0), q.shape(1)}, 0, 1, static_cast<int>(q.shape(1)), scale,
+              spread ? std::get<0>(*spread).data() : nullptr);
+  ops::cluster_scores(queries, table, {out.mutable_data(), out.shape(0), out.shape(1)});
   return out;
 }
 
@@ -151,12 +148,10 @@ void bind_clusters(py::module_& m) {
         py::arg("num_kv_heads"));
   m.def("cluster_moments", &cluster_moments, py::arg("keys"), py::arg("values"), py::arg("begin"),
         py::kw_only(), py::arg("num_kv_heads"));
-  m.def("add_spread", &add_spread, py::arg("scores"), py::arg("q"), py::arg("variance"), py::arg("spreads"),
-        py::kw_only(), py::arg("scale"));
   m.def("cluster_estimate", &cluster_estimate, py::arg("densities"), py::arg("counts"), py::arg("marks"),
         py::arg("means"), py::arg("scales"));
   m.def("cluster_scores", &cluster_scores, py::arg("q"), py::arg("means"), py::arg("scales"), py::kw_only(),
-        py::arg("clusters"), py::arg("scale"));
+        py::arg("clusters"), py::arg("scale"), py::arg("spread") = py::none());
   m.def("select_mass", &select_mass, py::arg("scores"), py::arg("counts"), py::arg("resident_max"),
         py::arg("resident_sum"), py::kw_only(), py::arg("threshold"), py::arg("pooled") = true,
         py::arg("exact") = false, py::arg("max_tokens") = 0, py::arg("doubt") = py::none());

@@ -211,7 +211,7 @@ class KvCache {
     Floats max({int64_t{layer_.shape.num_kv_heads}, int64_t{q.shape(0)}, group});
     Floats sum({int64_t{layer_.shape.num_kv_heads}, int64_t{q.shape(0)}, group});
     ops::attention_mass({q.data(), q.shape(0), q.shape(1) * q.shape(2)}, static_cast<int>(q.shape(1)), layer_,
-                        plan, scale, max.mutable_data(), sum.mutable_data(), pool_);
+                        plan, scale, max.mutable_data(), sum.mutable_data(), nullptr, pool_);
     return {max, sum};
   }
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from edgevid.bench.streaming_traces import Floats, Trace
 from edgevid.core.kv_config import KVConfig, KvDtype, RetrievalConfig
-from edgevid.ops.cluster_estimate import add_spread, cluster_estimate, doubt_of
-from edgevid.ops.cluster_scores import cluster_scores
+from edgevid.ops.cluster_estimate import cluster_estimate
+from edgevid.ops.cluster_scores import Spread, cluster_scores, doubt_of
 from edgevid.ops.kv_seal import LANES, cluster_moments, cluster_summaries
 from edgevid.ops.paged_attention import AttentionRest, Extent, KvCache
 from edgevid.ops.select_mass import Doubt, select_mass
@@ -142,16 +142,20 @@ class PagedLayer:
         return Choice(np.stack(marks)[:, : self._clusters], rest)
 
     def _scores(self, head: int, rows: Floats, scale: float, *, spread: bool) -> Floats:
-        table = self._summaries.means[head], self._summaries.scales[head]
-        scores = cluster_scores(rows, *table, clusters=self._clusters, scale=scale)
-        if not spread:
-            return scores
-        return add_spread(
-            scores, rows, self._moments.variance[head], self._moments.spreads[head], scale=scale
+        return cluster_scores(
+            rows,
+            self._summaries.means[head],
+            self._summaries.scales[head],
+            clusters=self._clusters,
+            scale=scale,
+            spread=self._spread(head) if spread else None,
         )
 
+    def _spread(self, head: int) -> Spread:
+        return Spread(self._moments.variance[head], self._moments.spreads[head])
+
     def _doubt(self, head: int, rows: Floats, scale: float) -> Doubt:
-        return doubt_of(rows, self._moments.variance[head], self._moments.spreads[head], scale=scale)
+        return doubt_of(rows, self._spread(head), scale=scale)
 
     def plan(self, choice: Choice, config: RetrievalConfig) -> Plan:
         """Extents of a choice; everything when it is too much."""

@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 
 from edgevid.ops.backend import Backend
-from edgevid.ops.cluster_estimate import (
-    MOST_SPREAD,
-    add_spread,
-    add_spread_reference,
-    cluster_estimate,
-    cluster_estimate_reference,
-)
+from edgevid.ops.cluster_estimate import LEAST_WEIGHT, cluster_estimate, cluster_estimate_reference
 from edgevid.ops.kv_seal import Moments, cluster_moments, cluster_moments_reference
 from edgevid.ops.paged_attention import AttentionRest, KvCache
 from edgevid.ops.select_mass import Doubt, select_mass
@@ -46,34 +40,6 @@ def test_moments_equal_their_reference(isa: str, clusters: int, head_dim: int) -
     assert np.allclose(got.variance, want.variance, rtol=1e-2, atol=1e-3)
 
 
-@pytest.mark.parametrize("stride", [1, 15, 16, 17, 48])
-@pytest.mark.parametrize("head_dim", HEAD_DIMS)
-def test_spread_equals_its_reference_and_has_a_bound(isa: str, stride: int, head_dim: int) -> None:
-    scores, q = normal(1, 5, stride), normal(2, 5, head_dim) * 3
-    scores[:, -1] = -np.inf
-    variance, spreads = np.abs(normal(3, head_dim)), np.abs(normal(4, stride))
-    got = add_spread(scores, q, variance, spreads, scale=0.3)
-    want = add_spread_reference(scores, q, variance, spreads, scale=0.3)
-    assert np.allclose(got, want, rtol=1e-5, atol=1e-5)
-    assert (got[:, :-1] - scores[:, :-1] <= MOST_SPREAD + 1e-5).all()
-    assert np.isneginf(got[:, -1]).all()
-    still = add_spread(scores, q, np.zeros(head_dim, np.float32), spreads, scale=0.3)
-    assert np.array_equal(still, scores)
-
-
-def test_spread_makes_the_mass_of_a_cluster_right(native: Any) -> None:
-    """Gaussian keys: the mean of exp(score) against exp of the score of the mean."""
-    rng = np.random.default_rng(0)
-    sigma = rng.uniform(0.1, 0.6, 16).astype(np.float32)
-    keys = (rng.normal(size=(4000, 16)) * sigma + 0.5).astype(np.float32)
-    q = rng.normal(size=(6, 16)).astype(np.float32)
-    truth = np.log(np.exp(0.5 * q @ keys.T).mean(axis=1))
-    plain = (0.5 * q @ keys.mean(axis=0))[:, None]
-    spread = np.full(1, (sigma**2).mean(), np.float32)
-    raised = add_spread(plain, q, sigma**2, spread, scale=0.5)
-    assert np.abs(raised[:, 0] - truth).max() < 0.05 < np.abs(plain[:, 0] - truth).max()
-
-
 @pytest.mark.parametrize("clusters", CLUSTERS)
 @pytest.mark.parametrize("head_dim", HEAD_DIMS)
 @pytest.mark.parametrize("rows", [0, 1, 2, 5, 6, 7, 30])
@@ -91,6 +57,17 @@ def test_estimates_equal_their_reference(isa: str, clusters: int, head_dim: int,
     assert np.allclose(got_sum, want_sum, rtol=clusters * EPS, atol=0)
     size = want_sum[:, None] * (np.abs(means).max() * scales.max())
     assert (np.abs(got - want) <= (clusters + 2) * EPS * size + 1e-12).all()
+
+
+def test_what_weighs_next_to_nothing_counts_as_nothing(isa: str) -> None:
+    densities = np.zeros((2, 16), np.float32)
+    densities[0, :3] = LEAST_WEIGHT * np.array([0.4, 0.6, 0.0], np.float32)
+    densities[1, 0] = 1
+    counts = np.full(16, 2, np.int32)
+    table = np.ones((16, 16), np.int8), np.ones(16, np.float32)
+    total, values = cluster_estimate(densities, counts, np.zeros(16, np.bool_), *table)
+    assert np.allclose(total, [1.2 * LEAST_WEIGHT, 2], rtol=1e-6)
+    assert np.allclose(values, total[:, None], rtol=1e-6)
 
 
 def test_what_is_attended_is_not_estimated_whatever_it_holds(isa: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgevid.ops.cluster_scores import cluster_scores, cluster_scores_reference
+from edgevid.ops.cluster_scores import MOST_SPREAD, Spread, cluster_scores, cluster_scores_reference
 from edgevid.ops.kv_seal import cluster_summaries, cluster_summaries_reference, seal_order
 from tests.ops.cases import EPS, normal
 
@@ -54,6 +54,52 @@ def test_scores_equal_their_reference(isa: str, clusters: int, head_dim: int, ro
     assert np.isneginf(got[:, clusters:]).all()
     sizes = np.abs(q).sum(axis=1, keepdims=True) * np.abs(want[:, :clusters]).max(initial=1)
     assert (np.abs(got[:, :clusters] - want[:, :clusters]) <= head_dim * EPS * sizes).all()
+
+
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+def test_rounding_queries_costs_a_hundredth(isa: str, head_dim: int) -> None:
+    _, begin = runs(33, 50)
+    summaries = cluster_summaries(normal(2, 50, head_dim), begin, num_kv_heads=1)
+    q, means, scales = normal(3, 16, head_dim), summaries.means[0], summaries.scales[0]
+    got = cluster_scores(q, means, scales, clusters=33, scale=1.0)[:, :33]
+    exact = q.astype(np.float64) @ (means * scales)[:, :33]
+    size = np.linalg.norm(q, axis=1)[:, None] * np.linalg.norm((means * scales)[:, :33], axis=0)
+    assert (np.abs(got - exact) <= 0.015 * size).all()
+
+
+@pytest.mark.parametrize("clusters", CLUSTERS)
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+def test_spread_equals_its_reference_and_has_a_bound(isa: str, clusters: int, head_dim: int) -> None:
+    _, begin = runs(clusters, 50)
+    summaries = cluster_summaries(normal(2, 50, head_dim), begin, num_kv_heads=1)
+    q = normal(3, 20, head_dim) * 3
+    spread = Spread(np.abs(normal(3, head_dim)), np.abs(normal(4, summaries.means.shape[2])))
+    args, options = (q, summaries.means[0], summaries.scales[0]), {"clusters": clusters, "scale": 0.3}
+    got = cluster_scores(*args, **options, spread=spread)
+    want = cluster_scores_reference(*args, **options, spread=spread)
+    assert np.isneginf(got[:, clusters:]).all()
+    assert np.allclose(got[:, :clusters], want[:, :clusters], rtol=1e-5, atol=1e-4)
+    plain = cluster_scores(*args, **options)[:, :clusters]
+    raised = got[:, :clusters] - plain
+    assert raised.min() >= 0
+    assert 0 < raised.max() <= MOST_SPREAD + 1e-4
+    still = spread._replace(variance=np.zeros(head_dim, np.float32))
+    assert np.array_equal(cluster_scores(*args, **options, spread=still)[:, :clusters], plain)
+
+
+def test_spread_makes_the_mass_of_a_cluster_right(native: Any) -> None:
+    """Gaussian keys: the mean of exp(score) against exp of the score of the mean."""
+    rng = np.random.default_rng(0)
+    sigma = rng.uniform(0.1, 0.6, 16).astype(np.float32)
+    keys = (rng.normal(size=(4000, 16)) * sigma + 0.5).astype(np.float32)
+    q = rng.normal(size=(6, 16)).astype(np.float32)
+    truth = np.log(np.exp(0.5 * q @ keys.T).mean(axis=1))
+    table = cluster_summaries(keys, np.array([0, len(keys)], np.int32), num_kv_heads=1)
+    args, options = (q, table.means[0], table.scales[0]), {"clusters": 1, "scale": 0.5}
+    spread = Spread(sigma**2, np.full(16, (sigma**2).mean(), np.float32))
+    plain = cluster_scores(*args, **options)[:, 0]
+    raised = cluster_scores(*args, **options, spread=spread)[:, 0]
+    assert np.abs(raised - truth).max() < 0.05 < np.abs(plain - truth).max()
 
 
 def test_a_query_of_nan_gives_nan_to_its_row_alone(isa: str) -> None:

@@ -10,6 +10,7 @@ constexpr int kTileRows = 6;
 constexpr int kTileCols = 1;
 constexpr int kDotRows = 4;
 constexpr int kDotPanels = 1;
+constexpr int kScoreRows = 4;
 constexpr int kConvRows = 4;
 constexpr int kConvPanels = 1;
 
@@ -81,6 +82,9 @@ inline F32 operator/(F32 a, F32 b) {
 }
 inline F32 fma(F32 a, F32 b, F32 c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+inline F32 sqrt(F32 a) {
+  return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)};
 }
 inline F32 max(F32 a, F32 b) {
   return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
@@ -155,6 +159,16 @@ inline void store_codes(int8_t* p, I32 a) {
 
 inline Codes load_codes(const uint8_t* p) {
   return {load256(p), load256(p + 32)};
+}
+inline __m128i load128(const int8_t* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+inline Codes load_quads(const int8_t* a, const int8_t* b, const int8_t* c, const int8_t* d) {
+  const __m128i ra = load128(a), rb = load128(b), rc = load128(c), rd = load128(d);
+  const __m128i ab_lo = _mm_unpacklo_epi8(ra, rb), ab_hi = _mm_unpackhi_epi8(ra, rb);
+  const __m128i cd_lo = _mm_unpacklo_epi8(rc, rd), cd_hi = _mm_unpackhi_epi8(rc, rd);
+  return {_mm256_set_m128i(_mm_unpackhi_epi16(ab_lo, cd_lo), _mm_unpacklo_epi16(ab_lo, cd_lo)),
+          _mm256_set_m128i(_mm_unpackhi_epi16(ab_hi, cd_hi), _mm_unpacklo_epi16(ab_hi, cd_hi))};
 }
 inline Codes splat_codes(const int8_t* p) {
   int32_t four;

@@ -10,6 +10,7 @@ constexpr int kTileRows = 6;
 constexpr int kTileCols = 4;
 constexpr int kDotRows = 8;
 constexpr int kDotPanels = 2;
+constexpr int kScoreRows = 16;
 constexpr int kConvRows = 4;
 constexpr int kConvPanels = 3;
 
@@ -77,6 +78,9 @@ inline F32 max(F32 a, F32 b) {
 inline F32 min(F32 a, F32 b) {
   return {_mm512_min_ps(a.v, b.v)};
 }
+inline F32 sqrt(F32 a) {
+  return {_mm512_sqrt_ps(a.v)};
+}
 inline F32 zero_where_less(F32 a, F32 b, F32 x) {  // a < b ? 0 : x
   return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_NLT_UQ), x.v)};
 }
@@ -131,6 +135,17 @@ inline void store_codes(int8_t* p, I32 a) {
 
 inline Codes load_codes(const uint8_t* p) {
   return {_mm512_loadu_si512(p)};
+}
+inline __m128i load128(const int8_t* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+inline Codes load_quads(const int8_t* a, const int8_t* b, const int8_t* c, const int8_t* d) {
+  const __m128i ra = load128(a), rb = load128(b), rc = load128(c), rd = load128(d);
+  const __m128i ab_lo = _mm_unpacklo_epi8(ra, rb), ab_hi = _mm_unpackhi_epi8(ra, rb);
+  const __m128i cd_lo = _mm_unpacklo_epi8(rc, rd), cd_hi = _mm_unpackhi_epi8(rc, rd);
+  const __m256i lo = _mm256_set_m128i(_mm_unpackhi_epi16(ab_lo, cd_lo), _mm_unpacklo_epi16(ab_lo, cd_lo));
+  const __m256i hi = _mm256_set_m128i(_mm_unpackhi_epi16(ab_hi, cd_hi), _mm_unpacklo_epi16(ab_hi, cd_hi));
+  return {_mm512_inserti64x4(_mm512_castsi256_si512(lo), hi, 1)};
 }
 inline Codes splat_codes(const int8_t* p) {
   int32_t four;

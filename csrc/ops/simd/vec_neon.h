@@ -10,6 +10,7 @@ constexpr int kTileRows = 6;
 constexpr int kTileCols = 1;
 constexpr int kDotRows = 3;
 constexpr int kDotPanels = 1;
+constexpr int kScoreRows = 5;
 constexpr int kConvRows = 4;
 constexpr int kConvPanels = 1;
 
@@ -81,6 +82,9 @@ inline F32 operator/(F32 a, F32 b) {
 inline F32 fma(F32 a, F32 b, F32 c) {
   return each<F32>([&](int i) { return vfmaq_f32(c.q[i], a.q[i], b.q[i]); });
 }
+inline F32 sqrt(F32 a) {
+  return each<F32>([&](int i) { return vsqrtq_f32(a.q[i]); });
+}
 inline F32 max(F32 a, F32 b) {
   return each<F32>([&](int i) { return vbslq_f32(vcgtq_f32(a.q[i], b.q[i]), a.q[i], b.q[i]); });
 }
@@ -140,6 +144,14 @@ inline void store_codes(int8_t* p, I32 a) {
 
 inline Codes load_codes(const uint8_t* p) {
   return each<Codes>([&](int i) { return vreinterpretq_s8_u8(vld1q_u8(p + 16 * i)); });
+}
+inline Codes load_quads(const int8_t* a, const int8_t* b, const int8_t* c, const int8_t* d) {
+  const int8x16x2_t ab = vzipq_s8(vld1q_s8(a), vld1q_s8(b)), cd = vzipq_s8(vld1q_s8(c), vld1q_s8(d));
+  const auto words = [](int8x16_t v) { return vreinterpretq_s16_s8(v); };
+  const int16x8x2_t lo = vzipq_s16(words(ab.val[0]), words(cd.val[0]));
+  const int16x8x2_t hi = vzipq_s16(words(ab.val[1]), words(cd.val[1]));
+  return {{vreinterpretq_s8_s16(lo.val[0]), vreinterpretq_s8_s16(lo.val[1]), vreinterpretq_s8_s16(hi.val[0]),
+           vreinterpretq_s8_s16(hi.val[1])}};
 }
 inline Codes splat_codes(const int8_t* p) {
   int32_t four;

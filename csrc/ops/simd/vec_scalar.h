@@ -2,6 +2,8 @@
 // Multiply- adds are not fused.
 #pragma once
 
+#include <cmath>
+
 #include "ops/simd/half.h"
 
 namespace ev::ops {
@@ -11,6 +13,7 @@ constexpr int kTileRows = 2;
 constexpr int kTileCols = 1;
 constexpr int kDotRows = 2;
 constexpr int kDotPanels = 1;
+constexpr int kScoreRows = 2;
 constexpr int kConvRows = 2;
 constexpr int kConvPanels = 1;
 
@@ -75,6 +78,9 @@ inline F32 operator/(F32 a, F32 b) {
 inline F32 fma(F32 a, F32 b, F32 c) {
   return a * b + c;
 }
+inline F32 sqrt(F32 a) {
+  return each<F32>([&](int i) { return std::sqrt(a.v[i]); });
+}
 inline F32 max(F32 a, F32 b) {
   return each<F32>([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
 }
@@ -134,6 +140,12 @@ inline void store_codes(int8_t* p, I32 a) {
 inline Codes load_codes(const uint8_t* p) {
   Codes r;
   std::memcpy(r.v, p, sizeof(r.v));
+  return r;
+}
+inline Codes load_quads(const int8_t* a, const int8_t* b, const int8_t* c, const int8_t* d) {
+  const int8_t* rows[4] = {a, b, c, d};
+  Codes r;
+  for (int i = 0; i < 64; ++i) r.v[i] = rows[i % 4][i / 4];
   return r;
 }
 inline Codes splat_codes(const int8_t* p) {

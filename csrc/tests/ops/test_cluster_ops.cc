@@ -87,8 +87,9 @@ TEST(ClusterOps, ScoresAndSelectionsAgree) {
     std::vector<float> out(static_cast<size_t>(kPositions * kGroup * s.stride));
     const ClusterTable second{s.means.data() + kDim * s.stride, s.scales.data() + s.stride, s.clusters,
                               s.stride};
-    cluster_scores({q.data(), kPositions, kHeads * kGroup * kDim}, kGroup * kDim, kGroup, kDim, second, 0.3f,
-                   {out.data(), kPositions * kGroup, s.stride});
+    ScoreQueries queries;
+    queries.set({q.data(), kPositions, kHeads * kGroup * kDim}, kGroup * kDim, kGroup, kDim, 0.3f);
+    cluster_scores(queries, second, {out.data(), kPositions * kGroup, s.stride});
     return out;
   };
   on_every_isa(score, [&](const std::vector<float>& got, const std::vector<float>& want) {
@@ -125,9 +126,11 @@ TEST(ClusterOps, WrongShapesAreRefused) {
   EXPECT_THROW(hash_codes({keys.data(), 4, 16}, keys.data(), Hyperplanes(0, 0, 15), codes.data(), pool),
                Error);
   EXPECT_THROW(cluster_assign(codes.data(), 4, {7, 2}, leaders, ids.data()), Error);
-  EXPECT_THROW(
-      cluster_scores({keys.data(), 4, 16}, 8, 1, 16, {nullptr, nullptr, 1, 16}, 1.0f, {out.data(), 4, 16}),
-      Error);
+  ScoreQueries queries;
+  EXPECT_THROW(queries.set({keys.data(), 4, 16}, 8, 1, 16, 1.0f), Error);
+  queries.set({keys.data(), 4, 16}, 0, 1, 16, 1.0f);
+  EXPECT_THROW(cluster_scores(queries, {nullptr, nullptr, 17, 16}, {out.data(), 4, 16}), Error);
+  EXPECT_THROW(cluster_scores(queries, {nullptr, nullptr, 16, 16, out.data()}, {out.data(), 4, 16}), Error);
   EXPECT_THROW(cluster_summaries({keys.data(), 4, 16}, {0, 2, 2, 4}, 1), Error);
   std::vector<uint8_t> marks(16);
   EXPECT_THROW(select_mass({out.data(), 4, 16}, ids.data(), keys.data(), keys.data(), {1.5f}, marks.data()),

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from edgevid.core.kv_config import RetrievalConfig
 from edgevid.ops.backend import Backend
 from edgevid.ops.cluster_assign import cluster_assign
-from edgevid.ops.cluster_estimate import add_spread, cluster_estimate, doubt_of
-from edgevid.ops.cluster_scores import cluster_scores
+from edgevid.ops.cluster_estimate import cluster_estimate
+from edgevid.ops.cluster_scores import Spread, cluster_scores, doubt_of
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.hash_codes import hash_codes
 from edgevid.ops.kv_seal import LANES, Ids, Moments, cluster_moments, cluster_summaries, seal_order
@@ -121,17 +121,25 @@ class Clusters:
 
     def _scores(self, head: int, rows: Floats, scale: float) -> Floats:
         table = self._means[head], self._scales[head]
-        scores = cluster_scores(rows, *table, clusters=len(self.tokens), scale=scale, backend=self._backend)
+        scores = cluster_scores(
+            rows,
+            *table,
+            clusters=len(self.tokens),
+            scale=scale,
+            spread=self._spread(head),
+            backend=self._backend,
+        )
         scores[:, self.tokens == 0] = -np.inf
-        if not self._config.estimate:
-            return scores
-        spread = self._moments.variance[head], self._moments.spreads[head]
-        return add_spread(scores, rows, *spread, scale=scale, backend=self._backend)
+        return scores
 
-    def _doubt(self, head: int, rows: Floats, scale: float) -> Doubt | None:
+    def _spread(self, head: int) -> Spread | None:
         if not self._config.estimate:
             return None
-        return doubt_of(rows, self._moments.variance[head], self._moments.spreads[head], scale=scale)
+        return Spread(self._moments.variance[head], self._moments.spreads[head])
+
+    def _doubt(self, head: int, rows: Floats, scale: float) -> Doubt | None:
+        spread = self._spread(head)
+        return None if spread is None else doubt_of(rows, spread, scale=scale)
 
     def _select(
         self, scores: Floats, resident_max: Floats, resident_sum: Floats, *, doubt: Doubt | None
