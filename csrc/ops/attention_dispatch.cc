@@ -89,7 +89,8 @@ size_t scratch_bytes(const AttentionArgs& a) {
   const int64_t floats = rows_of(a) * (a.head_dim + kTileTokens * a.key_blocks);
   const int64_t elements = int64_t{kGatherStride} * a.head_dim + int64_t{kTileTokens} * a.v_stride;
   const int64_t scales = int64_t{kGatherStride} * (a.key_blocks + 1);
-  return static_cast<size_t>((floats + 2 * elements) * 4 + scales * kScaleBytes);
+  return kTileTokens * sizeof(void*) +
+         static_cast<size_t>((floats + 2 * elements) * 4 + scales * kScaleBytes);
 }
 
 // Memory of the calling thread, kept from call to call.

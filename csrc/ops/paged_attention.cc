@@ -1,5 +1,6 @@
 // Kernels of ops/paged_attention.h, compiled per ISA. A unit is one KV head and a few positions; its rows are
 // (position, query head of the group) pairs, position-major, all against the same keys and values.
+#include "ops/attention_tile.h"
 #include "ops/kernels.h"
 #include "ops/simd/math.h"
 
@@ -23,9 +24,26 @@ struct Upcoming {
   }
 };
 
-// out[r, :] (+)= sum_j a[r, j] * b[j, :], kCols vectors wide; j ascending in one accumulator per output.
-template <int kRows, int kCols, class T>
-void multiply_block(const float* a, int64_t a_stride, const T* b, int64_t b_stride, int depth, float* out,
+// Rows of the right side of a product, one after the other or wherever they lie.
+template <class T>
+struct StridedRows {
+  const T* first;
+  int64_t stride;
+  const T* operator[](int64_t j) const { return first + j * stride; }
+  StridedRows from(int64_t j) const { return {first + j * stride, stride}; }
+};
+
+template <class T>
+struct ListedRows {
+  const T* const* rows;
+  const T* operator[](int64_t j) const { return rows[j]; }
+  ListedRows from(int64_t j) const { return {rows + j}; }
+};
+
+// out[r, :] (+)= sum_j a[r, j] * b[j][column ..], kCols vectors wide; j ascending in one accumulator per
+// output.
+template <int kRows, int kCols, class Rows>
+void multiply_block(const float* a, int64_t a_stride, Rows b, int column, int depth, float* out,
                     int64_t out_stride, bool accumulate, Upcoming upcoming) {
   F32 sums[kRows][kCols];
   for (int r = 0; r < kRows; ++r)
@@ -33,8 +51,9 @@ void multiply_block(const float* a, int64_t a_stride, const T* b, int64_t b_stri
       sums[r][c] = accumulate ? load(out + r * out_stride + 16 * c) : splat(0.0f);
   for (int j = 0; j < depth; ++j) {
     upcoming.ask(j);
+    const auto* from = b[j] + column;
     F32 row[kCols];
-    for (int c = 0; c < kCols; ++c) row[c] = load(b + j * b_stride + 16 * c);
+    for (int c = 0; c < kCols; ++c) row[c] = load(from + 16 * c);
     for (int r = 0; r < kRows; ++r) {
       const F32 factor = splat(a[r * a_stride + j]);
       for (int c = 0; c < kCols; ++c) sums[r][c] = fma(factor, row[c], sums[r][c]);
@@ -45,21 +64,20 @@ void multiply_block(const float* a, int64_t a_stride, const T* b, int64_t b_stri
 }
 
 // The same for at most kRows rows and any number of vectors.
-template <int kRows, class T>
-void multiply_rows(int rows, const float* a, int64_t a_stride, const T* b, int64_t b_stride, int depth,
-                   float* out, int64_t out_stride, int vectors, bool accumulate, Upcoming upcoming) {
+template <int kRows, class Rows>
+void multiply_rows(int rows, const float* a, int64_t a_stride, Rows b, int depth, float* out,
+                   int64_t out_stride, int vectors, bool accumulate, Upcoming upcoming) {
   if constexpr (kRows > 1) {
     if (rows < kRows)
-      return multiply_rows<kRows - 1>(rows, a, a_stride, b, b_stride, depth, out, out_stride, vectors,
-                                      accumulate, upcoming);
+      return multiply_rows<kRows - 1>(rows, a, a_stride, b, depth, out, out_stride, vectors, accumulate,
+                                      upcoming);
   }
   int c = 0;
   for (; c + kTileCols <= vectors; c += kTileCols)
-    multiply_block<kRows, kTileCols>(a, a_stride, b + 16 * c, b_stride, depth, out + 16 * c, out_stride,
-                                     accumulate, c == 0 ? upcoming : Upcoming{});
+    multiply_block<kRows, kTileCols>(a, a_stride, b, 16 * c, depth, out + 16 * c, out_stride, accumulate,
+                                     c == 0 ? upcoming : Upcoming{});
   for (; c < vectors; ++c)
-    multiply_block<kRows, 1>(a, a_stride, b + 16 * c, b_stride, depth, out + 16 * c, out_stride, accumulate,
-                             Upcoming{});
+    multiply_block<kRows, 1>(a, a_stride, b, 16 * c, depth, out + 16 * c, out_stride, accumulate, Upcoming{});
 }
 
 void scale_row(float* row, int n, float factor) {
@@ -74,10 +92,6 @@ struct RowStates {
   RowStates(float* memory, int64_t rows) : max(memory), sum(memory + rows), values(memory + 2 * rows) {}
 };
 
-int64_t row_count(const AttentionArgs& a) {
-  return a.positions * a.group;
-}
-
 // Tokens of the list that row `row` sees.
 int64_t visible_tokens(const AttentionArgs& a, int64_t row) {
   if (a.num_rows == 0) return a.num_tokens;
@@ -88,109 +102,6 @@ int64_t visible_tokens(const AttentionArgs& a, int64_t row) {
 int visible_in_tile(const AttentionArgs& a, int64_t row, int64_t start) {
   const int64_t n = visible_tokens(a, row) - start;
   return static_cast<int>(n < 0 ? 0 : n > kTileTokens ? kTileTokens : n);
-}
-
-// Of int8 codes; null without.
-struct TileScales {
-  const F16* keys = nullptr;  // [key_blocks, key_stride], 64 tokens wide
-  int64_t key_stride = 0;
-  const F16* values = nullptr;  // [64]
-};
-
-template <class T>
-struct KvTile {
-  const T* keys;  // [head_dim, key_stride], 64 tokens wide
-  int64_t key_stride;
-  const T* values;  // [64, v_stride]
-  TileScales scales;
-};
-
-template <class T>
-constexpr bool kScaled = sizeof(T) == 1;
-
-template <class T>
-struct Scratch {
-  float* queries;     // [rows, head_dim], scaled
-  float* scores;      // [key_blocks, rows, 64], later the weights
-  T* keys;            // [head_dim, kGatherStride]
-  T* values;          // [64, v_stride]
-  F16* key_scales;    // [key_blocks, kGatherStride]
-  F16* value_scales;  // [kGatherStride]
-  float* wide;        // keys and values again
-  Scratch(void* memory, const AttentionArgs& a)
-      : queries(static_cast<float*>(memory)),
-        scores(queries + row_count(a) * a.head_dim),
-        keys(reinterpret_cast<T*>(scores + a.key_blocks * row_count(a) * kTileTokens)),
-        values(keys + int64_t{a.head_dim} * kGatherStride),
-        key_scales(reinterpret_cast<F16*>(values + int64_t{kTileTokens} * a.v_stride)),
-        value_scales(key_scales + int64_t{a.key_blocks} * kGatherStride),
-        wide(reinterpret_cast<float*>(value_scales + kGatherStride)) {}
-};
-
-template <class T>
-const T* in_page(const TilePiece& piece, int64_t offset) {
-  return reinterpret_cast<const T*>(static_cast<const char*>(piece.page) + offset);
-}
-
-// Pieces are short and many, so they are copied in whole vectors where the page allows; what that writes past
-// a piece the next one overwrites.
-template <class T>
-void gather_lines(const T* from, int lines, int page_size, const TilePiece& piece, T* to) {
-  const int vectors = (piece.count + 15) / 16;
-  if (piece.first + 16 * vectors > page_size) {
-    for (int i = 0; i < lines; ++i)
-      std::memcpy(to + i * kGatherStride, from + int64_t{i} * page_size,
-                  static_cast<size_t>(piece.count) * sizeof(T));
-    return;
-  }
-  for (int i = 0; i < lines; ++i)
-    for (int v = 0; v < vectors; ++v)
-      std::memcpy(to + i * kGatherStride + 16 * v, from + int64_t{i} * page_size + 16 * v, 16 * sizeof(T));
-}
-
-// A tile that lies in one page is read where it is (slots past its tokens hold anything and are never used);
-// pieces of several pages are copied together first.
-template <class T>
-KvTile<T> locate_tile(const AttentionArgs& a, int64_t tile, const Scratch<T>& scratch) {
-  const TilePiece* piece = a.pieces + a.tile_begin[tile];
-  const TilePiece* end = a.pieces + a.tile_begin[tile + 1];
-  const auto keys_of = [&](const TilePiece& p) { return in_page<T>(p, a.k_offset) + p.first; };
-  const auto values_of = [&](const TilePiece& p) {
-    return in_page<T>(p, a.v_offset) + int64_t{p.first} * a.v_stride;
-  };
-  const auto key_scales_of = [&](const TilePiece& p) { return in_page<F16>(p, a.k_scales) + p.first; };
-  const auto value_scales_of = [&](const TilePiece& p) { return in_page<F16>(p, a.v_scales) + p.first; };
-  if (end - piece == 1 && piece->first + kTileTokens <= a.page_size) {
-    KvTile<T> here{keys_of(*piece), a.page_size, values_of(*piece), {}};
-    if constexpr (kScaled<T>) here.scales = {key_scales_of(*piece), a.page_size, value_scales_of(*piece)};
-    return here;
-  }
-  for (; piece != end; ++piece) {
-    const auto count = static_cast<size_t>(piece->count);
-    gather_lines(keys_of(*piece), a.head_dim, a.page_size, *piece, scratch.keys + piece->at);
-    std::memcpy(scratch.values + int64_t{piece->at} * a.v_stride, values_of(*piece),
-                count * static_cast<size_t>(a.v_stride) * sizeof(T));
-    if constexpr (kScaled<T>) {
-      gather_lines(key_scales_of(*piece), a.key_blocks, a.page_size, *piece, scratch.key_scales + piece->at);
-      std::memcpy(scratch.value_scales + piece->at, value_scales_of(*piece), count * sizeof(F16));
-    }
-  }
-  KvTile<T> gathered{scratch.keys, kGatherStride, scratch.values, {}};
-  if constexpr (kScaled<T>) gathered.scales = {scratch.key_scales, kGatherStride, scratch.value_scales};
-  return gathered;
-}
-
-// The tile in f32, for more rows than one pass of multiply_rows takes: converted once instead of by each
-// pass.
-template <class T>
-KvTile<float> widen_tile(const AttentionArgs& a, const KvTile<T>& tile, const Scratch<T>& scratch) {
-  float* keys = scratch.wide;
-  for (int d = 0; d < a.head_dim; ++d)
-    for (int t = 0; t < kTileTokens; t += 16)
-      store(keys + d * kTileTokens + t, load(tile.keys + d * tile.key_stride + t));
-  float* values = keys + int64_t{a.head_dim} * kTileTokens;
-  for (int i = 0; i < kTileTokens * a.v_stride; i += 16) store(values + i, load(tile.values + i));
-  return {keys, kTileTokens, values, tile.scales};
 }
 
 // The next tile's keys, when they lie in one stretch; asked for while `steps` rows of values are added. Their
@@ -248,22 +159,21 @@ void absorb_scores(float* scores, int visible, RowStates s, int64_t row, int v_s
 
 // values += weights x V. Rows of a block share the tokens all of them see; what only later rows see is added
 // row by row, so that nothing a row does not see can reach it, not even as 0 * NaN.
-template <class T>
-void add_values(const AttentionArgs& a, const float* weights, const KvTile<T>& tile, int64_t start,
-                RowStates s, int64_t first_row, Upcoming upcoming) {
+template <class Rows>
+void add_values(const AttentionArgs& a, const float* weights, Rows values, int64_t start, RowStates s,
+                int64_t first_row, Upcoming upcoming) {
   const int vectors = a.v_stride / 16;
   const int64_t rows = row_count(a);
   for (int64_t r0 = first_row; r0 < rows; r0 += kTileRows) {
     const int n = static_cast<int>(rows - r0 < kTileRows ? rows - r0 : kTileRows);
     const int common = visible_in_tile(a, r0, start);
-    multiply_rows<kTileRows>(n, weights + r0 * kTileTokens, kTileTokens, tile.values, a.v_stride, common,
+    multiply_rows<kTileRows>(n, weights + r0 * kTileTokens, kTileTokens, values, common,
                              s.values + r0 * a.v_stride, a.v_stride, vectors, true,
                              r0 == first_row ? upcoming : Upcoming{});
     for (int64_t r = r0; r < r0 + n; ++r) {
       const int more = visible_in_tile(a, r, start) - common;
       if (more > 0)
-        multiply_rows<1>(1, weights + r * kTileTokens + common, kTileTokens,
-                         tile.values + int64_t{common} * a.v_stride, a.v_stride, more,
+        multiply_rows<1>(1, weights + r * kTileTokens + common, kTileTokens, values.from(common), more,
                          s.values + r * a.v_stride, a.v_stride, vectors, true, Upcoming{});
     }
   }
@@ -295,18 +205,21 @@ void attend_keys(const AttentionArgs& a, const KvTile<T>& kv, int64_t start, flo
   const int block_dims = a.key_blocks == 1 ? a.head_dim : kScaleDims;
   for (int64_t r = first_row; r < rows; r += kTileRows)
     for (int b = 0, d = 0; b < a.key_blocks; ++b, d += block_dims)
-      multiply_rows<kTileRows>(static_cast<int>(rows - r < kTileRows ? rows - r : kTileRows),
-                               queries + r * a.head_dim + d, a.head_dim, kv.keys + d * kv.key_stride,
-                               kv.key_stride, a.head_dim - d < block_dims ? a.head_dim - d : block_dims,
-                               scores + (b * rows + r) * kTileTokens, kTileTokens, kTileVectors, false,
-                               r == first_row ? values.from(d) : Upcoming{});
+      multiply_rows<kTileRows>(
+          static_cast<int>(rows - r < kTileRows ? rows - r : kTileRows), queries + r * a.head_dim + d,
+          a.head_dim, StridedRows<T>{kv.keys + d * kv.key_stride, kv.key_stride},
+          a.head_dim - d < block_dims ? a.head_dim - d : block_dims, scores + (b * rows + r) * kTileTokens,
+          kTileTokens, kTileVectors, false, r == first_row ? values.from(d) : Upcoming{});
   const bool scaled = kv.scales.keys != nullptr;
   if (scaled) scale_scores(a, kv.scales, scores, first_row);
   for (int64_t r = first_row; r < rows; ++r) {
     absorb_scores(scores + r * kTileTokens, visible_in_tile(a, r, start), s, r, a.v_stride);
     if (scaled) scale_weights(kv.scales, scores + r * kTileTokens);
   }
-  add_values(a, scores, kv, start, s, first_row, next_keys);
+  if (kv.value_rows != nullptr)
+    add_values(a, scores, ListedRows<T>{kv.value_rows}, start, s, first_row, next_keys);
+  else
+    add_values(a, scores, StridedRows<T>{kv.values, a.v_stride}, start, s, first_row, next_keys);
 }
 
 template <class T>
@@ -317,10 +230,12 @@ void attend_tile(const AttentionArgs& a, int64_t tile, int64_t tiles, const Scra
   const int64_t first_row = unseen > 0 ? unseen * a.group : 0;
   if (first_row >= row_count(a)) return;
   const KvTile<T> kv = locate_tile<T>(a, tile, scratch);
+  const auto tokens =
+      static_cast<int>(a.num_tokens - start < kTileTokens ? a.num_tokens - start : kTileTokens);
   const Upcoming next_keys = upcoming_keys<T>(a, tile + 1, tiles, kTileTokens);
   if (sizeof(T) < sizeof(float) && row_count(a) - first_row > kTileRows)
-    return attend_keys(a, widen_tile(a, kv, scratch), start, scratch.scores, scratch.queries, first_row, s,
-                       {}, next_keys);
+    return attend_keys(a, widen_tile(a, kv, tokens, scratch), start, scratch.scores, scratch.queries,
+                       first_row, s, {}, next_keys);
   const Upcoming values{a.v_stride == 0 ? nullptr : reinterpret_cast<const char*>(kv.values),
                         static_cast<int>(kTileTokens * sizeof(T) / 64)};
   attend_keys(a, kv, start, scratch.scores, scratch.queries, first_row, s, values, next_keys);
