@@ -12,7 +12,16 @@ import pytest
 from edgevid.core.errors import MissingPartError
 from edgevid.lipsync.mouth_shape import lips_of
 from edgevid.models.store import ModelStore
-from edgevid.train.viseme_net.clips import HELD_OUT, OTHER, TRAIN, Clip, Lexicon, read_clips, resting
+from edgevid.train.viseme_net.clips import (
+    HELD_OUT,
+    OTHER,
+    TRAIN,
+    Clip,
+    Lexicon,
+    person_of,
+    read_clips,
+    resting,
+)
 from edgevid.train.viseme_net.synthesis import LANGUAGES, made_up_text
 from edgevid.train.viseme_net.tracks import LipReader, read_clip, speaker_of
 from edgevid.train.viseme_net.weights_file import checksum
@@ -39,6 +48,10 @@ def clip_of(words: tuple[tuple[str, float, float], ...]) -> Clip:
 def test_no_speaker_is_on_both_sides() -> None:
     assert not set(TRAIN) & set(HELD_OUT)
     assert not set(TRAIN) & set(OTHER)
+
+
+def test_no_person_is_on_both_sides() -> None:
+    assert not {person_of(s) for s in TRAIN} & {person_of(s) for s in HELD_OUT}
 
 
 def test_the_mouth_rests_well_outside_words() -> None:

@@ -20,6 +20,8 @@ from edgevid.perception.audio_intake import RATE
 TRAIN = ("s1", "grid_bbaf2n", "grid_brbk7n", "grid_lbax4n", "grid_lbbc2a")
 HELD_OUT = ("s26", "s23", "grid_id2_vcd_swwp2s", "grid_lrwp9a", "grid_pwij3p", "grid_sbia1a", "grid_sbwe5n")
 """Speakers no shipped weight has seen."""
+_AGAIN = {"grid_bbaf2n": "s1", "grid_pwij3p": "grid_id2_vcd_swwp2s", "grid_lrwp9a": "s23"}
+"""Clips that show, by clothes and room, somebody who is here under another name."""
 OTHER = ("latentsync_demo1_video", "latentsync_demo3_video", "vretalk_1", "vretalk_4")
 """Clips of unstated origin: evaluation only."""
 _REST_S = 0.15  # this far from words the mouth counts as resting
@@ -58,6 +60,11 @@ def read_clips(folder: Path, speakers: Sequence[str]) -> list[Clip]:
             )
             clips.append(Clip(path.stem, speaker, data["lips"], data["seconds"], data["samples"], words))
     return clips
+
+
+def person_of(speaker: str) -> str:
+    """Who ``speaker`` is: two names may mean one person."""
+    return _AGAIN.get(speaker, speaker)
 
 
 def speakers_of(clips: Sequence[Clip]) -> dict[str, Speaker]:

@@ -1,8 +1,9 @@
 """How near curves come to tracked mouths: ``python -m edgevid.train.viseme_net.evaluate TRACKS``.
 
-For every speaker: correlation of opening and width over time (the mean over clips), for the network alone,
-for phoneme times alone and for both; how many bilabials are closed within one frame (40 ms) of where the
-tracked mouth is most closed; and how often the mouth is open (above ``OPEN``) well outside words.
+For every speaker: correlation of opening and width over time (the mean over clips), and of width without what
+goes with the opening, for the network alone, for phoneme times alone and for both; how many bilabials are
+closed within one frame (40 ms) of where the tracked mouth is most closed; and how often the mouth is open
+(above ``OPEN``) well outside words.
 With ``--model MODEL.pt`` also the bare network, without rules, in int8 and in float32.
 """
 
@@ -12,6 +13,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,6 +36,9 @@ from edgevid.train.viseme_net.clips import (
 )
 from edgevid.train.viseme_net.material import features
 
+if TYPE_CHECKING:
+    from edgevid.train.viseme_net.network import VisemeNet as TrainedNet
+
 OPEN = 0.03
 """Opening above which a mouth counts as open: 1.5 mm of a mouth 5 cm wide."""
 _FRAME_STEPS = 2  # 40 ms
@@ -44,12 +49,13 @@ Predictor = Callable[[Clip], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Of one speaker. ``opening`` and ``width`` are correlations; ``bilabials`` counts (closed, all);
-    ``rest`` counts steps (open, all)."""
+    """Of one speaker. ``opening``, ``width`` and ``spread`` (width without what goes with the opening) are
+    correlations; ``bilabials`` counts (closed, all); ``rest`` counts steps (open, all)."""
 
     clips: int
     opening: float
     width: float
+    spread: float
     bilabials: tuple[int, int]
     rest: tuple[int, int]
 
@@ -61,32 +67,39 @@ def correlation(a: Floats, b: Floats) -> float:
     return float(a @ b) / power if power > 1e-9 else 0.0
 
 
+def beyond(width: Floats, opening: Floats) -> Floats:
+    """What of ``width`` does not follow ``opening`` linearly."""
+    moved = opening - opening.mean()
+    power = float(moved @ moved)
+    slope = float(moved @ width) / power if power > 1e-9 else 0.0
+    return np.asarray(width - width.mean() - slope * moved, np.float32)
+
+
 def score(clips: Sequence[Clip], basis: LipBasis, predict: Predictor, lexicon: Lexicon) -> Score:
     """``clips`` are of one speaker."""
     (speaker,) = speakers_of(clips).values()
-    opening, width, closed, found, is_open, rested = [], [], 0, 0, 0, 0
+    opening, width, spread, closed, found, is_open, rested = [], [], [], 0, 0, 0, 0
     for clip in clips:
         truth, guess = curve_of(clip, basis, speaker), predict(clip)[: clip.steps]
         opening.append(correlation(guess[:, 0], truth[:, 0]))
         width.append(correlation(guess[:, 1], truth[:, 1]))
+        spread.append(correlation(*(beyond(curve[:, 1], curve[:, 0]) for curve in (guess, truth))))
         for first, last in bilabials(lexicon.phonemes(clip), len(truth)):
             at = first + int(np.argmin(truth[first:last, 0]))
             near = guess[max(at - _FRAME_STEPS, 0) : at + _FRAME_STEPS + 1, 0]
             closed, found = closed + int(near.min() <= OPEN), found + 1
         quiet = resting(clip) >= 1
         is_open, rested = is_open + int((guess[quiet, 0] > OPEN).sum()), rested + int(quiet.sum())
-    return Score(
-        len(clips), float(np.mean(opening)), float(np.mean(width)), (closed, found), (is_open, rested)
-    )
+    means = [float(np.mean(each)) for each in (opening, width, spread)]
+    return Score(len(clips), means[0], means[1], means[2], (closed, found), (is_open, rested))
 
 
-def bare_networks(model: Path) -> dict[str, Predictor]:
-    """The network of ``train.py`` in float32 and quantised, without what ``VisemeNet`` does by rule."""
+def bare_networks(net: TrainedNet, around: dict[str, Floats]) -> dict[str, Predictor]:
+    """What ``train.py`` trained, in float32 and quantised, without what ``VisemeNet`` does by rule."""
     import torch
 
-    from edgevid.train.viseme_net.quantize import load, quantize
+    from edgevid.train.viseme_net.quantize import quantize
 
-    net, around = load(model)
     file = quantize(net, around)
 
     def exact(clip: Clip) -> Floats:
@@ -123,7 +136,9 @@ def main() -> None:
         "both": lambda clip: net.curve(clip.samples, RATE, lexicon.phonemes(clip)).params,
     }
     if args.model:
-        ways |= bare_networks(args.model)
+        from edgevid.train.viseme_net.quantize import load
+
+        ways |= bare_networks(*load(args.model))
     for group, speakers in (("seen", TRAIN), ("unseen", HELD_OUT), ("unseen, other origin", OTHER)):
         for speaker in speakers:
             clips = read_clips(args.tracks, [speaker])

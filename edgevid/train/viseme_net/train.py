@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from edgevid.lipsync.nouns import Floats
-from edgevid.train.viseme_net.clips import TRAIN, Lexicon, read_clips, speakers_of
+from edgevid.train.viseme_net.clips import TRAIN, Clip, Lexicon, read_clips, speakers_of
 from edgevid.train.viseme_net.material import (
     Example,
     basis_of,
@@ -30,6 +30,8 @@ from edgevid.train.viseme_net.material import (
 from edgevid.train.viseme_net.network import ROWS_BEFORE, VisemeNet
 from edgevid.train.viseme_net.synthesis import speak_all
 
+STEPS, BATCH, TEXTS = 2500, 32, 30
+"""With which the weights that ship were trained."""
 _STEPS_SEEN = 120  # of a crop: 2.4 s
 _WEIGHTS = torch.tensor([3.0, 2.0, 1.0, 0.5, 0.5, 0.5])  # of the parameters in the loss
 _RATE, _DECAY = 2e-3, 1e-2
@@ -116,17 +118,12 @@ def learn(real: Crops, made: Crops, *, steps: int, batch: int) -> VisemeNet:
     return trained
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tracks", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--texts", type=int, default=30, help="made-up texts in each language")
-    parser.add_argument("--speakers", nargs="+", default=list(TRAIN))
-    args = parser.parse_args()
+def train(
+    clips: Sequence[Clip], *, texts: int, steps: int, batch: int
+) -> tuple[VisemeNet, dict[str, Floats]]:
+    """A network of ``clips`` and of ``texts`` made-up texts in each language; normalisation, basis, targets
+    and rows to calibrate on."""
     rng = np.random.default_rng(0)
-    clips = read_clips(args.tracks, args.speakers)
     speakers = speakers_of(clips)
     basis = basis_of(clips, speakers)
     lexicon = Lexicon()
@@ -134,13 +131,27 @@ def main() -> None:
     targets = fit_targets(clips, curves, lexicon)
     lexicon.close()
     real = [e for c, curve in zip(clips, curves, strict=True) for e in varied(c.samples, curve, 8, rng)]
-    made = [e for s in speak_all(args.texts, seed=1) for e in varied(*synthetic(s, targets), 2, rng)]
+    made = [e for s in speak_all(texts, seed=1) for e in varied(*synthetic(s, targets), 2, rng)]
     norms = norms_of(real + made)
     print(f"{len(real)} real and {len(made)} synthetic examples", flush=True)
-    net = learn(Crops(real, norms, rng), Crops(made, norms, rng), steps=args.steps, batch=args.batch)
+    net = learn(Crops(real, norms, rng), Crops(made, norms, rng), steps=steps, batch=batch)
     calibration = np.concatenate([e.rows for e in (*real[::17], *made[::17])])
-    around = {"basis_mean": basis.mean, "basis_directions": basis.directions, "targets": targets}
-    tensors = {k: torch.from_numpy(v) for k, v in {**around, **norms, "calibration": calibration}.items()}
+    tables = {"basis_mean": basis.mean, "basis_directions": basis.directions, "targets": targets}
+    return net, {**tables, **norms, "calibration": calibration}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tracks", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--texts", type=int, default=TEXTS, help="made-up texts in each language")
+    parser.add_argument("--speakers", nargs="+", default=list(TRAIN))
+    args = parser.parse_args()
+    clips = read_clips(args.tracks, args.speakers)
+    net, around = train(clips, texts=args.texts, steps=args.steps, batch=args.batch)
+    tensors = {k: torch.from_numpy(v) for k, v in around.items()}
     torch.save({"net": net.state_dict(), "around": tensors}, args.out)
 
 
