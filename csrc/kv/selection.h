@@ -38,6 +38,8 @@ class Selection {
   virtual void end_step() noexcept {}
   // For a forked sequence.
   virtual std::unique_ptr<Selection> clone() const = 0;
+  // What a selection that only looks on leaves the choice to; null: it chooses itself.
+  virtual const Selection* wrapped() const { return nullptr; }
 };
 
 // The first `sinks` and the newest `recent` of the kept tokens, the step's own rows apart; everything when

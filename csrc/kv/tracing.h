@@ -26,7 +26,7 @@ class TracingSelection final : public Selection {
   const std::vector<float>& queries(uint32_t layer) const { return queries_.at(layer); }
   size_t layers() const { return queries_.size(); }
 
-  const Selection& inner() const { return *inner_; }
+  const Selection* wrapped() const override { return inner_.get(); }
 
  private:
   std::unique_ptr<Selection> inner_;

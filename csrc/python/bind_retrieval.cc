@@ -5,6 +5,7 @@
 #include <tuple>
 #include <vector>
 
+#include "kv/attended_mass.h"
 #include "kv/tracing.h"
 #include "python/retrieval.h"
 
@@ -15,6 +16,15 @@ namespace {
 
 using decoder::Decoder;
 using decoder::Sequence;
+
+// The sequence's selection of this kind, also below ones that only look on; null: there is none.
+template <class Kind>
+const Kind* find(const Sequence& s) {
+  const kv::Selection* selection = &s.selection();
+  while (selection != nullptr && dynamic_cast<const Kind*>(selection) == nullptr)
+    selection = selection->wrapped();
+  return dynamic_cast<const Kind*>(selection);
+}
 
 // Per sealed segment of one layer: (tokens in the order of their slots, first slot of each cluster and the
 // end).
@@ -33,9 +43,7 @@ std::vector<std::tuple<std::vector<uint16_t>, std::vector<int32_t>>> clusters(Se
 // Per layer what was retrieved since the sequence began or was forked; None without retrieval.
 py::object retrieval_stats(SequenceHandle& handle) {
   return handle.read([](Sequence& s) -> py::object {
-    const auto* tracing = dynamic_cast<const kv::TracingSelection*>(&s.selection());
-    const auto* resv =
-        dynamic_cast<const kv::ResvSelection*>(tracing != nullptr ? &tracing->inner() : &s.selection());
+    const auto* resv = find<kv::ResvSelection>(s);
     if (resv == nullptr) return py::none();
     py::list layers;
     for (const kv::LayerStats& l : resv->stats()) {
@@ -68,7 +76,7 @@ py::object retrieval_stats(SequenceHandle& handle) {
 // trace.
 std::tuple<Floats, Floats, Floats> trace(SequenceHandle& handle, uint32_t layer) {
   return handle.read([&](Sequence& s) {
-    const auto* tracing = dynamic_cast<const kv::TracingSelection*>(&s.selection());
+    const auto* tracing = find<kv::TracingSelection>(s);
     if (tracing == nullptr || layer >= tracing->layers())
       throw Error(ErrorCode::kInvalidArgument, "there is no trace of this layer");
     const std::vector<float>& queries = tracing->queries(layer);
@@ -80,6 +88,26 @@ std::tuple<Floats, Floats, Floats> trace(SequenceHandle& handle, uint32_t layer)
     Floats k({kept, kv_dim}), v({kept, kv_dim});
     kv::read_tokens(s.cache(), layer, {k.mutable_data(), kept, kv_dim}, {v.mutable_data(), kept, kv_dim});
     return std::make_tuple(q, k, v);
+  });
+}
+
+// (position, share of the attention, most of any row) of each kept token; for forks made with attended=True.
+std::tuple<Array<int64_t>, Floats, Floats> attended(SequenceHandle& handle) {
+  return handle.read([](Sequence& s) {
+    const auto* counted = find<kv::AttendedMass>(s);
+    if (counted == nullptr) throw Error(ErrorCode::kInvalidArgument, "attention was not counted");
+    std::vector<float> shares = counted->shares(), peaks = counted->peaks();
+    shares.resize(s.cache().kept());
+    peaks.resize(s.cache().kept());
+    Array<int64_t> positions(static_cast<py::ssize_t>(shares.size()));
+    Floats share(positions.size()), peak(positions.size());
+    for (size_t i = 0; i < shares.size(); ++i) {
+      const bool sink = i < s.cache().window().sinks;
+      positions.mutable_data()[i] = static_cast<int64_t>(i + (sink ? 0 : s.cache().evicted()));
+      share.mutable_data()[i] = shares[i];
+      peak.mutable_data()[i] = peaks[i];
+    }
+    return std::make_tuple(positions, share, peak);
   });
 }
 
@@ -118,6 +146,7 @@ Retrieval parse_retrieval(const py::dict& d) {
 void bind_retrieval(py::class_<SequenceHandle>& sequence) {
   sequence.def("clusters", &clusters, py::arg("layer"))
       .def("retrieval", &retrieval_stats)
+      .def("attended", &attended)
       .def("trace", &trace, py::arg("layer"));
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "kv/attended_mass.h"
 #include "python/retrieval.h"
 #include "python/sequence_handle.h"
 
@@ -20,7 +21,12 @@ using decoder::LogitRows;
 using decoder::Sequence;
 using decoder::TokenId;
 
-std::unique_ptr<SequenceHandle> fork(SequenceHandle& handle, const std::optional<py::dict>& retrieval) {
+std::unique_ptr<SequenceHandle> fork(SequenceHandle& handle, const std::optional<py::dict>& retrieval,
+                                     bool attended) {
+  if (attended)
+    return std::make_unique<SequenceHandle>(handle.use([](Sequence& s) {
+      return s.fork(std::make_unique<kv::AttendedMass>(s.selection().clone()), nullptr);
+    }));
   if (!retrieval) return std::make_unique<SequenceHandle>(handle.use([](Sequence& s) { return s.fork(); }));
   const Retrieval r = parse_retrieval(*retrieval);
   return std::make_unique<SequenceHandle>(
@@ -68,7 +74,7 @@ void bind_sequence(py::module_& m) {
           },
           py::arg("rows"), py::kw_only(), py::arg("logits") = "last", py::arg("cancel") = py::none(),
           py::arg("deadline_s") = py::none())
-      .def("fork", &fork, py::arg("retrieval") = py::none())
+      .def("fork", &fork, py::arg("retrieval") = py::none(), py::arg("attended") = false)
       .def("truncate",
            [](SequenceHandle& self, uint64_t length) { self.use([=](Sequence& s) { s.truncate(length); }); })
       .def("close", &SequenceHandle::close)

@@ -62,6 +62,12 @@ def answer_lines(answer: Answer, source: str | None) -> list[str]:
             if e.rows
         ]
         lines.append(f"  [dim]evidence: {'; '.join(spans[:_SPANS]) or 'the length of the video'}[/]")
+    if answer.attended:
+        seen = [
+            f"{phrasing.clock(a.span.start_ns)} to {phrasing.clock(a.span.end_ns)} ({a.peak:.0%})"
+            for a in answer.attended
+        ]
+        lines.append(f"  [dim]attended most: {'; '.join(seen)}[/]")
     return [*lines, f"  [dim]{answer.latency_ms:.0f} ms, {escape(', '.join(answer.calls))}[/]"]
 
 

@@ -159,6 +159,32 @@ class SavedSequence(Protocol):
         """Write a session file of its own."""
 
 
+class Attended(NamedTuple):
+    """Where attention went, for each kept token.
+
+    Attributes:
+        positions: int64 [tokens], counted from the beginning of the sequence.
+        shares: float32 [tokens], of the attention of all layers, query heads and rows; they sum to 1.
+        peaks: float32 [tokens], the most that a single row of a single query head gave; of a sealed token, to
+            its cluster as a whole.
+    """
+
+    positions: npt.NDArray[np.int64]
+    shares: Floats
+    peaks: Floats
+
+
+@runtime_checkable
+class CountingSequence(LanguageSequence, Protocol):
+    """A sequence that can tell where its attention goes; see ``NativeSequence``."""
+
+    def fork(self, *, attended: bool = False) -> CountingSequence:
+        """A second sequence with the same past; with ``attended`` it counts, and forks of it do not."""
+
+    def attended(self) -> Attended:
+        """Where attention went since the fork."""
+
+
 class LanguageModel(Protocol):
     """Weights and vocabulary of one model."""
 

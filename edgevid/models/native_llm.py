@@ -13,7 +13,7 @@ import numpy as np
 from edgevid.core.errors import BadModelError, UsageError
 from edgevid.core.kv_config import KVConfig, RetrievalConfig
 from edgevid.models.generation import Generating, Spelling
-from edgevid.models.llm import Cancel, Floats, KVStats, LanguageConfig, Logits
+from edgevid.models.llm import Attended, Cancel, Floats, KVStats, LanguageConfig, Logits
 from edgevid.models.native import native_errors, native_library, session_errors
 
 _CHUNK = 256  # rows of a prefill step
@@ -211,10 +211,11 @@ class NativeSequence(Generating):
     def _spelling(self) -> Spelling:
         return self._model.spelling()
 
-    def fork(self, *, retrieval: RetrievalConfig | None = None) -> NativeSequence:
-        """See ``LanguageSequence.fork``; with ``retrieval`` the fork of a dense sequence goes on with it."""
+    def fork(self, *, retrieval: RetrievalConfig | None = None, attended: bool = False) -> NativeSequence:
+        """See ``LanguageSequence.fork``; with ``retrieval`` the fork of a dense sequence goes on with it,
+        with ``attended`` it counts for :meth:`attended`, and forks of it do not."""
         with native_errors():
-            native = self._native.fork(None if retrieval is None else asdict(retrieval))
+            native = self._native.fork(None if retrieval is None else asdict(retrieval), attended)
         return NativeSequence(self._model, native, self._last)
 
     def truncate(self, length: int) -> None:
@@ -284,6 +285,18 @@ class NativeSequence(Generating):
         """
         found: dict[str, Any] | None = self._native.retrieval()
         return found
+
+    def attended(self) -> Attended:
+        """Where attention went since the fork.
+
+        Sealed tokens share evenly what their cluster gets by its mean key and spread, attended or not; all
+        others are exact.
+
+        Raises:
+            UsageError: the sequence is no fork with ``attended``.
+        """
+        with native_errors():
+            return Attended(*self._native.attended())
 
     def clusters(self, layer: int) -> list[tuple[list[int], list[int]]]:
         """Per sealed segment, the tokens (counted from its first) in the order of their slots, and the first

@@ -56,7 +56,9 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "question": answer.question,
         "text": answer.text,
         "evidence": [{**span_json(e.span), "rows": list(e.rows)} for e in answer.evidence],
-        "attended": [{**span_json(a.span), "mass": round(a.mass, 4)} for a in answer.attended],
+        "attended": [
+            {**span_json(a.span), "mass": round(a.mass, 4), "peak": round(a.peak, 4)} for a in answer.attended
+        ],
         "latency_ms": round(answer.latency_ms, 2),
         "calls": list(answer.calls),
     }

@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgevid.core.kv_config import KVConfig
-from edgevid.core.nouns import KINDS, Answer, Frame, Observation
+from edgevid.core.nouns import KINDS, Answer, AttendedSpan, Frame, Observation
 from edgevid.memory.memory import Memory, Row
 from edgevid.models.chat import Message, chat_tokens
-from edgevid.models.llm import LanguageModel, LanguageSequence, SavedSequence
+from edgevid.models.llm import CountingSequence, LanguageModel, LanguageSequence, SavedSequence
 from edgevid.stream.answer import phrasing
 from edgevid.stream.answer.vocabulary import Vocabulary
+from edgevid.stream.attended import TokenTimes
 from edgevid.stream.connector import LabelConnector, VisionEncoder
 from edgevid.stream.events import Event
 from edgevid.stream.grounding import ungrounded
@@ -67,6 +69,7 @@ class Follower:
         self._video_id = 0
         self._lock = threading.Lock()
         self._sequence: LanguageSequence | None = None
+        self._times = TokenTimes()
         self._fed = {"tokens": 0, "seconds": 0.0}
         self._drafted = {"tokens": 0, "seconds": 0.0}
 
@@ -134,6 +137,7 @@ class Follower:
                     return
                 self._sequence.close()
             self._sequence = self._model.new_sequence()
+            self._times = TokenTimes()
             if self._sequence.length > 0:
                 self._catch_up(self._sequence, memory)
             elif self._conversation is not None:
@@ -150,21 +154,25 @@ class Follower:
             began = time.perf_counter()
             sequence = self._need()
             sequence.append_rows(rows, logits="none")
+            self._remember(sequence, len(rows), frame.pts_ns)
             if isinstance(sequence, SavedSequence):
                 sequence.mark = Point(self._video_id, frame.pts_ns).to_mark()
             self._count(self._fed, len(rows), began)
 
     def note(self, events: Iterable[Event]) -> None:
         """Append one short line per event that has just begun."""
-        lines = "".join(_note(event.observation) for event in events)
-        if lines:
+        seen = [event.observation for event in events]
+        if seen:
+            ids = self._model.tokenize("".join(_note(observation) for observation in seen))
             with self._lock:
-                self._feed_tokens(self._model.tokenize(lines))
+                self._feed_tokens(ids)
+                self._remember(self._need(), len(ids), seen[0].span.start_ns)
 
     def improve(self, answer: Answer, memory: Memory) -> Answer:
         """Draft an answer from what ``answer`` cites; keep it only when every claim in it is supported."""
         rows = _cited(answer, memory)[:_SHOWN_ROWS]
-        draft = self._draft(answer.question, rows)
+        draft, attended = self._draft(answer.question, rows)
+        answer = replace(answer, attended=attended)
         unsupported = ungrounded(draft, answer.question, rows, self._vocabulary)
         if unsupported:
             verdict = f"draft refused: {', '.join(unsupported[:3])} not in the evidence"
@@ -227,24 +235,39 @@ class Follower:
         if lines:
             self._feed_tokens(self._model.tokenize(lines))
 
-    def _draft(self, question: str, rows: Sequence[Row]) -> str:
+    def _remember(self, sequence: LanguageSequence, tokens: int, pts_ns: int) -> None:
+        """The newest ``tokens`` were seen at ``pts_ns``."""
+        self._times.add(sequence.length - tokens, sequence.length, pts_ns)
+        kv = sequence.kv()
+        self._times.forget(kv.seen - kv.tokens)
+
+    def _draft(self, question: str, rows: Sequence[Row]) -> tuple[str, tuple[AttendedSpan, ...]]:
+        """What the model says, and the times it attended when it read the question."""
         notes = "\n".join(
             f"{phrasing.clock(row.observation.span.start_ns)} {row.observation.label}" for row in rows
         )
+        text = f"Notes:\n{notes}\nQuestion: {question}"
+        if self._conversation is not None:
+            ids = self._conversation.question(text)
+        else:
+            ids = chat_tokens(self._model, [Message("user", text)], bos=False)
         with self._lock:
-            fork = self._need().fork()
-        try:
-            text = f"Notes:\n{notes}\nQuestion: {question}"
-            if self._conversation is not None:
-                fork.append_tokens(self._conversation.question(text))
-            else:
-                fork.append_tokens(chat_tokens(self._model, [Message("user", text)], bos=False))
+            sequence, times = self._need(), self._times
+            reader = (
+                sequence.fork(attended=True) if isinstance(sequence, CountingSequence) else sequence.fork()
+            )
+        attended: tuple[AttendedSpan, ...] = ()
+        with closing(reader):
+            reader.append_tokens(ids)
+            if isinstance(reader, CountingSequence):
+                with self._lock:
+                    attended = times.spans(reader.attended())
+            writer = reader.fork()  # which does not count: generated tokens need not be dearer
+        with closing(writer):
             began = time.perf_counter()
-            pieces = list(fork.generate(max_tokens=_ANSWER_TOKENS, stop=["\n"]))
+            pieces = list(writer.generate(max_tokens=_ANSWER_TOKENS, stop=["\n"]))
             self._count(self._drafted, len(pieces), began)
-        finally:
-            fork.close()
-        return "".join(piece.text for piece in pieces).strip()
+        return "".join(piece.text for piece in pieces).strip(), attended
 
     def _feed_tokens(self, ids: Sequence[int]) -> None:
         began = time.perf_counter()
