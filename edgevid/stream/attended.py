@@ -41,13 +41,19 @@ class TokenTimes:
             for entries in (self._begins, self._ends, self._times):
                 del entries[:gone]
 
-    def spans(self, attended: Attended) -> tuple[AttendedSpan, ...]:
-        """The spans of highest peak, highest first, neighbours as one; tokens of no known time (instructions,
-        the question) count for none."""
+    def spans(self, attended: Attended, *, before: int) -> tuple[AttendedSpan, ...]:
+        """The spans of highest peak, highest first, neighbours as one; tokens of no known time (instructions)
+        count for none.
+
+        Args:
+            before: length of the sequence when it was forked. Behind it a fork has its question, and the
+                sequence itself what was seen meanwhile.
+        """
         if not self._times or not len(attended.positions):
             return ()
         entry = np.searchsorted(np.asarray(self._begins), attended.positions, side="right") - 1
-        known = (entry >= 0) & (attended.positions < np.asarray(self._ends)[entry])
+        ends = np.minimum(self._ends, before)
+        known = (entry >= 0) & (attended.positions < ends[entry])
         peaks, masses = np.zeros(len(self._times)), np.zeros(len(self._times))
         np.maximum.at(peaks, entry[known], attended.peaks[known])
         np.add.at(masses, entry[known], attended.shares[known])
@@ -62,9 +68,10 @@ class TokenTimes:
         return tuple(sorted(found, key=lambda a: (-a.peak, a.span.start_ns))[:MOST_SPANS])
 
     def _span(self, first: int, end: int) -> TimeSpan:
-        start = self._times[first]
-        stop = self._times[end] if end < len(self._times) else self._times[end - 1] + self._period_ns
-        return TimeSpan(start, max(start, stop))
+        """Up to the next time: a frame and the lines about it have the same one, or the lines an earlier."""
+        newest = max(self._times[first:end])
+        later = (time for time in self._times[end:] if time > newest)
+        return TimeSpan(min(self._times[first:end]), next(later, newest + self._period_ns))
 
 
 def _runs(chosen: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -132,12 +132,12 @@ class Follower:
         """
         with self._lock:
             self._video_id = video_id
+            self._times = TokenTimes()  # those of another video mean nothing in this one
             if self._sequence is not None:
                 if self._session_file is not None:
                     return
                 self._sequence.close()
             self._sequence = self._model.new_sequence()
-            self._times = TokenTimes()
             if self._sequence.length > 0:
                 self._catch_up(self._sequence, memory)
             elif self._conversation is not None:
@@ -253,6 +253,7 @@ class Follower:
             ids = chat_tokens(self._model, [Message("user", text)], bos=False)
         with self._lock:
             sequence, times = self._need(), self._times
+            seen = sequence.length
             reader = (
                 sequence.fork(attended=True) if isinstance(sequence, CountingSequence) else sequence.fork()
             )
@@ -261,7 +262,7 @@ class Follower:
             reader.append_tokens(ids)
             if isinstance(reader, CountingSequence):
                 with self._lock:
-                    attended = times.spans(reader.attended())
+                    attended = times.spans(reader.attended(), before=seen)
             writer = reader.fork()  # which does not count: generated tokens need not be dearer
         with closing(writer):
             began = time.perf_counter()
