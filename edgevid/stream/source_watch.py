@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,7 @@ class SourceWatch:
                     max_side=_MAX_SIDE,
                     chunk_s=_LIVE_CHUNK_S if live else _CHUNK_S,
                 )
-                self.watcher = self._begin(opened.info, live)
+                self.watcher = self._begin(self._part(opened.info), live)
                 yield from self.watcher.follow(items, interrupt=opened.close)
         finally:
             self._ended_s = time.perf_counter()
@@ -104,6 +105,12 @@ class SourceWatch:
         self._stopping = True
         if self._opened is not None:
             self._opened.close()
+
+    def _part(self, info: SourceInfo) -> SourceInfo:
+        """The source as if it ended where the watch does."""
+        if self._end_s is None or info.live:
+            return info
+        return replace(info, duration_s=min(self._end_s, info.duration_s or self._end_s))
 
     def _open(self) -> Source:
         if not isinstance(self._source, str | Path):

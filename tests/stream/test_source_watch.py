@@ -55,3 +55,11 @@ def test_measurements_outlive_a_source_that_cannot_be_opened_again(
         list(session.watch(tmp_path / "none.mp4"))
     after = session.stats()
     assert (after["frames"], after["elapsed_s"]) == (before["frames"], before["elapsed_s"])
+
+
+def test_a_part_is_as_long_as_it_was_asked_for(memory: Memory, clip: Path) -> None:
+    """Frames every 0.7 s: the period of the last one reaches past the end."""
+    with StreamSession(memory=memory, channels=("cut",), fps=1 / 0.7) as session:
+        list(session.watch(clip, end_s=3.0))
+        assert session.stats()["media_s"] == 3.0
+        assert memory.videos()[0].duration_ns == 3_000_000_000
