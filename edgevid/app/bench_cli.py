@@ -97,22 +97,30 @@ def runtime(quick: bool, force: bool, as_json: bool, strict: bool) -> int:
     "--only", metavar="PART,...", default="", help="These parts alone: latency, sequential, judge, ..."
 )
 @_FORCE
+@click.option(
+    "--strips",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write mouths, original above dubbed, as PNGs there (with the part 'frames').",
+)
 @_JSON
 @_STRICT
-def lipsync(quick: bool, only: str, force: bool, as_json: bool, strict: bool) -> int:
+def lipsync(quick: bool, only: str, force: bool, strips: Path | None, as_json: bool, strict: bool) -> int:
     """A live dub in real time against the same parts in a row; lips, clauses, VisemeNet.
 
     \b
     Examples:
       edgevid bench lipsync --quick
       edgevid bench lipsync --only latency,judge --json
+      edgevid bench lipsync --only frames --strips strips
     """
     from edgevid.bench import lipsync as bench
     from edgevid.bench.answers import find_data
 
     parts = [part.strip() for part in only.split(",") if part.strip()]
     refuse_when_loaded(force=force)
-    return _finish("lipsync", _told(bench.rows(find_data(), quick=quick, only=parts)), as_json, strict)
+    found = bench.rows(find_data(), quick=quick, only=parts, strips=strips)
+    return _finish("lipsync", _told(found), as_json, strict)
 
 
 @command.command("streaming", short_help="Retrieval of the KV cache.")
@@ -164,16 +172,27 @@ def attention(quick: bool, plots: Path | None, force: bool, threads: int, as_jso
     return _finish("attention", _told(found, plots), as_json, strict, threads)
 
 
-def _told(rows: Iterator[Row], plots: Path | None = None) -> list[Row]:
-    """All rows, each told on stderr as it comes, as a long bench should; drawn into ``plots``."""
+class Told(list[Row]):
+    """Rows in the order they came; ``interrupted``: Ctrl-C ended them."""
+
+    interrupted = False
+
+
+def _told(rows: Iterator[Row], plots: Path | None = None) -> Told:
+    """All rows, each told on stderr as it comes, as a long bench should; drawn into ``plots``. Ctrl-C keeps
+    those that are there."""
     from edgevid.bench.streaming_plots import draw, figures, library
 
     if plots is not None:
         library()  # better missed before the bench than after
-    found = []
-    for row in rows:
-        click.echo(f"{row.measure}: {row.value} {row.unit}", err=True)
-        found.append(row)
+    found = Told()
+    try:
+        for row in rows:
+            click.echo(f"{row.measure}: {row.value} {row.unit}", err=True)
+            found.append(row)
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; {len(found)} rows were measured", err=True)
+        found.interrupted = True
     if plots is not None:
         for path in draw(figures(found), plots):
             click.echo(f"wrote {path}", err=True)
@@ -186,6 +205,8 @@ def _finish(name: str, rows: Sequence[Row], as_json: bool, strict: bool, threads
         click.echo(json.dumps(envelope))
     else:
         _print(envelope["machine"], rows)
+    if isinstance(rows, Told) and rows.interrupted:
+        return 130
     return 1 if strict and any(row.passed is False for row in rows) else 0
 
 

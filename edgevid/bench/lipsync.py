@@ -49,8 +49,13 @@ _SHUT, _OPEN = 0.03, 0.08  # opening in widths of the mouth
 _SILENT_NS = 80_000_000
 
 
-def rows(data: Path | None, *, quick: bool = False, only: Collection[str] = ()) -> Iterator[Row]:
+def rows(
+    data: Path | None, *, quick: bool = False, only: Collection[str] = (), strips: Path | None = None
+) -> Iterator[Row]:
     """Rows of the parts named in ``only``, by default of all ``PARTS``; what cannot run here says why.
+
+    Args:
+        strips: folder for pictures of the mouths, which the part ``frames`` draws.
 
     Raises:
         UsageError: ``only`` names no part.
@@ -71,7 +76,7 @@ def rows(data: Path | None, *, quick: bool = False, only: Collection[str] = ()) 
     if "judge" in wanted:
         yield from lipsync_judge.rows(data, quick=quick)
     if "frames" in wanted:
-        yield from lipsync_frames.rows(data)
+        yield from lipsync_frames.rows(data, strips=strips)
     if "compositor" in wanted:
         yield from lipsync_compositor.rows(data, quick=quick)
 

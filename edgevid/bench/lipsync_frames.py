@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgevid.bench.lipsync_strip import write_strip
 from edgevid.bench.lipsync_watch import Film, watch
 from edgevid.bench.report import Row
 from edgevid.core.errors import EdgevidError, MissingPartError
@@ -66,8 +67,12 @@ class Measured:
     silent: int
 
 
-def rows(data: Path | None) -> Iterator[Row]:
-    """Dubs ``CLIPS`` below ``data`` and measures them; what cannot run here says why."""
+def rows(data: Path | None, *, strips: Path | None = None) -> Iterator[Row]:
+    """Dubs ``CLIPS`` below ``data`` and measures them; what cannot run here says why.
+
+    Args:
+        strips: folder, which is made, for a picture of each film's original and dubbed mouths.
+    """
     if data is None:
         yield Row("drawn opening", None, "x", None, None, "needs the clips: set EDGEVID_TEST_DATA")
         return
@@ -77,6 +82,17 @@ def rows(data: Path | None) -> Iterator[Row]:
         yield Row("drawn opening", None, "x", None, None, str(error))
         return
     yield from report(films)
+    if strips is not None:
+        yield from write_strips(films, strips)
+
+
+def write_strips(films: Sequence[Film], folder: Path) -> Iterator[Row]:
+    """A picture of each film's original and dubbed mouths in ``folder``, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for film in films:
+        path = folder / f"{Path(film.name).stem}.png"
+        write_strip(path, film)
+        yield Row(f"strip of {film.name}", str(path), "", None, None, "own mouth above, dubbed below")
 
 
 def dub(data: Path) -> list[Film]:

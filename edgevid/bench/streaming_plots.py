@@ -12,7 +12,7 @@ from typing import Any
 from edgevid.bench.report import Row
 from edgevid.core.errors import MissingPartError
 
-_PARETO = re.compile(r"E1 (\w+), (\d+)% of (tokens|bytes), output error")
+_PARETO = re.compile(r"E1 (\w+), (\d+)% of (tokens|bytes), output error( with estimates)?")
 _RIVALS = re.compile(r"rivals: ([^;]+);")
 _DRIFT = re.compile(r"E2 (.+), to (\d+)")
 _AGE = re.compile(r"E3 (\w+), age (\d+)% to (\d+)%")
@@ -90,10 +90,12 @@ def draw(figures: Sequence[Figure], folder: Path) -> list[Path]:
 
 def _pareto(row: Row, value: float, found: dict[str, Figure]) -> None:
     if match := _PARETO.fullmatch(row.measure):
-        stage, percent, unit = match.groups()
+        stage, percent, unit, estimated = match.groups()
         name = f"pareto-{stage}-{unit}"
         figure = found.setdefault(name, Figure(name, f"share of the past's {unit}, %", "output error", "y"))
-        figure.add("ReSV", float(percent), value)
+        figure.add("estimated" if estimated else "ReSV", float(percent), value)
+        if estimated:
+            return
         if rivals := _RIVALS.search(row.method):
             for rival in rivals.group(1).split(", "):
                 method, error = rival.rsplit(" ", 1)

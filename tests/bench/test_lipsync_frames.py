@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgevid.bench.lipsync_frames import measured, report, rows
+from edgevid.bench.lipsync_frames import measured, report, rows, write_strips
 from edgevid.bench.lipsync_strip import strip, write_strip
 from edgevid.bench.lipsync_watch import SIDE, Film, Look, view, watch
 from edgevid.lipsync import parts as parts_
@@ -104,6 +104,13 @@ def test_a_strip_shows_both_mouths_and_the_sound(tmp_path: Path) -> None:
     assert ((page == 200).all(axis=2)).sum() == 5 * 60 * 80
     write_strip(tmp_path / "strip.png", film, start_s=0.1, count=1)
     assert ((read_image(tmp_path / "strip.png") == 200).all(axis=2)).sum() == 60 * 80
+
+
+def test_every_film_gets_a_strip(tmp_path: Path) -> None:
+    film = _film([_look(i, 0.1, 0.1, 0.1, level=200) for i in range(3)], ())
+    (row,) = write_strips([film], tmp_path / "deep" / "strips")
+    assert row.value == str(tmp_path / "deep" / "strips" / f"{Path(film.name).stem}.png")
+    assert ((read_image(Path(str(row.value))) == 200).all(axis=2)).sum() == 3 * 60 * 80
 
 
 def test_a_view_is_upright_whatever_the_head_does() -> None:
