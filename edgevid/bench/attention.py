@@ -73,7 +73,7 @@ def rows(data: Path | None, *, quick: bool = False, threads: int = 0) -> Iterato
     model = NativeLanguageModel(path, kv=KVConfig(), kv_tokens=3 * 8192, threads=threads)
     seen = _QUICK_SEEN if quick else _SEEN
     stream = frame_rows(model, data, frames=seen // ROWS + 1)
-    machine = Machine(read_bandwidth(model.threads), _matmul_rate())
+    machine = Machine(read_bandwidth(model.threads), matmul_rate())
     yield Row("memory read", round(machine.bytes_per_s / 1e9, 1), "GB/s", None, None, "best of 5")
     yield Row("matrix product", round(machine.flops_per_s / 1e9, 1), "GFLOP/s", None, None, "numpy, float32")
     with closing(model.new_sequence(trace=True)) as dense:
@@ -289,7 +289,7 @@ def _torch_layers(
     return found
 
 
-def _matmul_rate() -> float:
+def matmul_rate() -> float:
     """Float32 operations a second of numpy's matrix product, on all its threads."""
     n = 1024
     a = np.ones((n, n), np.float32)

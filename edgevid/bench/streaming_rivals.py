@@ -5,6 +5,10 @@ tokens by their mean key, Quest pages of 16 by the bound from their smallest and
 single tokens by their true attention mass, the window the newest, random any. Scores become densities and are
 pooled over a step's rows the same way for all (:mod:`edgevid.ops.select_mass`), and units are taken, densest
 first, until the budget is used. Sinks, recent tokens and the step's own rows are always attended.
+
+``ESTIMATED`` is ReSV as shipped: clusters that are not attended count by their mean keys, spread and mean
+values, and are taken by what is in doubt about them (docs/DECISIONS/027), in float64 where the cache has 8
+bits.
 """
 
 from __future__ import annotations
@@ -16,13 +20,23 @@ import numpy as np
 import numpy.typing as npt
 
 from edgevid.bench.streaming_traces import Trace
+from edgevid.ops.cluster_scores import MOST_SPREAD
 
 Doubles = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.intp]
 
-METHODS = ("ReSV", "ReKV", "Quest", "window", "random", "oracle")
+ESTIMATED = "estimated"
+METHODS = ("ReSV", ESTIMATED, "ReKV", "Quest", "window", "random", "oracle")
 _FRAME, _PAGE = 10, 16
 _FLOAT16 = 2
+
+
+class Estimate(NamedTuple):
+    """What units add that are not attended: attention weights [rows, units] as in the dense softmax, and the
+    units' mean values [units, head_dim]."""
+
+    weights: Doubles
+    values: Doubles
 
 
 class Units(NamedTuple):
@@ -31,12 +45,14 @@ class Units(NamedTuple):
     Attributes:
         of_token: the unit of each token.
         density: pooled attention per token of each unit.
-        table_bytes: what is read to score them.
+        table_bytes: what is read to score them, and to estimate them.
+        estimate: None where what is not attended is left out.
     """
 
     of_token: Ids
     density: Doubles
     table_bytes: int
+    estimate: Estimate | None = None
 
 
 class Loss(NamedTuple):
@@ -60,8 +76,11 @@ class Head:
         scores = self.q.astype(np.float64) @ trace.k[:, head].T
         last_seen = tokens - rows + np.repeat(np.arange(rows), group)
         scores[np.arange(tokens) > last_seen[:, None]] = -np.inf
-        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
-        self._weights = weights / weights.sum(axis=1, keepdims=True)
+        highest = scores.max(axis=1, keepdims=True)
+        weights = np.exp(scores - highest)
+        total = weights.sum(axis=1, keepdims=True)
+        self._weights = weights / total
+        self._log_total = highest + np.log(total)
         self._dense = self._weights @ self._values
         resident = np.delete(scores, np.arange(first, end), axis=1)
         self._top = resident.max(axis=1)
@@ -80,11 +99,11 @@ class Head:
             return Units(each, mass, 0)
         if method == "Quest":
             return self._quest(each // _PAGE)
+        if method == ESTIMATED:
+            return self._estimated(clusters)
         of_token = clusters if method == "ReSV" else each // _FRAME
         counts = np.bincount(of_token)
-        means = np.zeros((len(counts), dim))
-        np.add.at(means, of_token, self.keys)
-        means /= counts[:, None]
+        means = _means(self.keys, of_token, counts)
         # ReSV keeps a byte per dimension, a scale, and where the run lies; ReKV half floats.
         unit_bytes = dim + 8 if method == "ReSV" else dim * _FLOAT16
         return Units(of_token, self._pool(self.q @ means.T, counts), unit_bytes * len(counts))
@@ -97,9 +116,29 @@ class Head:
         taken[order[np.cumsum(counts[order]) <= tokens]] = True
         kept = self._weights.copy()
         kept[:, self._past] *= taken[units.of_token]
-        total = kept.sum(axis=1, keepdims=True)
-        apart = kept @ self._values / total - self._dense
-        return Loss(float(np.linalg.norm(apart) / np.linalg.norm(self._dense)), float(1 - total.mean()))
+        attended = kept.sum(axis=1, keepdims=True)
+        output, total = kept @ self._values, attended
+        if units.estimate is not None:
+            left = units.estimate.weights * ~taken
+            output, total = output + left @ units.estimate.values, attended + left.sum(axis=1, keepdims=True)
+        apart = output / total - self._dense
+        return Loss(float(np.linalg.norm(apart) / np.linalg.norm(self._dense)), float(1 - attended.mean()))
+
+    def _estimated(self, of_token: Ids) -> Units:
+        counts = np.bincount(of_token)
+        means = _means(self.keys, of_token, counts)
+        squares = (self.keys - means[of_token]).astype(np.float64) ** 2
+        spreads = np.bincount(of_token, squares.mean(axis=1)) / counts
+        variance = squares.mean(axis=0)
+        profile = variance / variance.mean() if variance.any() else variance
+        terms = (self.q.astype(np.float64) ** 2 @ profile / 2)[:, None] * spreads
+        scores = self.q @ means.T + np.minimum(terms, MOST_SPREAD)
+        weights = counts * np.exp(scores - self._log_total)
+        doubt = np.minimum(np.sqrt(2 * terms), 1)
+        # Two means of a byte a dimension with their scales, the spread, and where the run lies.
+        table = (2 * self.keys.shape[1] + 16) * len(counts)
+        past = _means(self._values[self._past], of_token, counts)
+        return Units(of_token, self._pool(scores, counts, doubt), table, Estimate(weights, past))
 
     def _quest(self, of_token: Ids) -> Units:
         starts = np.arange(0, len(of_token), _PAGE)
@@ -108,13 +147,19 @@ class Head:
         table = 2 * len(starts) * self.keys.shape[1] * _FLOAT16
         return Units(of_token, self._pool(bounds, np.bincount(of_token)), table)
 
-    def _pool(self, scores: Any, counts: Ids) -> Doubles:
+    def _pool(self, scores: Any, counts: Ids, doubt: Doubles | float = 1.0) -> Doubles:
         top = np.maximum(scores.max(axis=1), self._top)[:, None]
         density = np.exp(scores - top)
         total = self._sum[:, None] * np.exp(self._top[:, None] - top) + (density * counts).sum(
             1, keepdims=True
         )
-        return np.asarray((density / total).sum(axis=0))
+        return np.asarray((density * doubt / total).sum(axis=0))
+
+
+def _means(vectors: npt.NDArray[np.float32], of_token: Ids, counts: Ids) -> Doubles:
+    sums = np.zeros((len(counts), vectors.shape[1]))
+    np.add.at(sums, of_token, vectors)
+    return sums / counts[:, None]
 
 
 def losses(

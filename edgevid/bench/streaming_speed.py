@@ -8,24 +8,126 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from edgevid.bench.attention import Machine, matmul_rate
+from edgevid.bench.decoder import read_bandwidth
+from edgevid.bench.report import Row
 from edgevid.bench.streaming_nll import retrieved_share
-from edgevid.bench.streaming_traces import Floats
-from edgevid.core.kv_config import RetrievalConfig
+from edgevid.bench.streaming_traces import ROWS, Floats
+from edgevid.core.kv_config import KVConfig, RetrievalConfig
 from edgevid.models.native_llm import NativeLanguageModel, NativeSequence
+
+PREDICTION_GOAL = 0.10
+_GOALS = {"decode": (1, 4.0, None), "10-row frame step": (ROWS, None, 1.7)}  # rows, x torch, x our dense
+_QUALITY_STEPS = 32
+_ENOUGH = 0.95  # of the share of these steps: a single step differs a little from their mean
 
 
 class Timed(NamedTuple):
-    """Medians in milliseconds of one step: all of it, its attention with selection, the selection; and the
-    attended share of sealed tokens."""
+    """Medians in milliseconds of one step: all of it, its attention with selection, the selection; the
+    attended share of sealed tokens; bytes of keys and values, and of tables, that its attention reads."""
 
     step: float
     attention: float
     prediction: float
     retrieved: float
+    kv_bytes: float
+    table_bytes: float
+
+
+def rows(
+    model: NativeLanguageModel,
+    dense: NativeSequence,
+    stream: Floats,
+    config: RetrievalConfig,
+    *,
+    repetitions: int,
+) -> Iterator[Row]:
+    """Decode and a frame step behind ``dense``, with and without ``config``, against torch; rooflines.
+
+    ``stream`` [n, hidden] are the rows that ``dense`` has seen, and a frame.
+    """
+    past, frame = stream[: dense.length], stream[dense.length :]
+    machine = Machine(read_bandwidth(model.threads), matmul_rate())
+    yield Row("memory read", round(machine.bytes_per_s / 1e9, 1), "GB/s", None, None, "256 MB a thread")
+    for what, (count, torch_goal, dense_goal) in _GOALS.items():
+        steps = frame[:count]
+        whole = time_steps(dense, steps, retrieval=None, repetitions=repetitions)
+        ours = time_steps(dense, steps, retrieval=config, repetitions=repetitions)
+        method = (
+            f"median of {repetitions} at depth {dense.length}, {model.threads} threads, selection included"
+        )
+        wanted = quality_share(dense, past, count, config)
+        enough = ours.retrieved >= _ENOUGH * wanted
+        how = f"{wanted:.3f} over the {_QUALITY_STEPS} steps of the stream before, in closed loop; {method}"
+        yield Row(f"{what}, retrieved", round(ours.retrieved, 3), "share", round(wanted, 3), enough, how)
+        yield Row(f"{what}, attention", round(ours.attention, 2), "ms", None, None, method)
+        yield Row(f"{what}, dense attention", round(whole.attention, 2), "ms", None, None, method)
+        for side, timed in (("attention", ours), ("dense attention", whole)):
+            yield roofline(f"{what}, {side}, share of roofline", model, timed, machine, rows=count)
+        told = method if enough else f"fails: attends less than where quality was measured; {method}"
+        ratio = whole.attention / ours.attention
+        yield _ratio(f"{what}, attention over our dense", ratio, dense_goal, enough, told)
+        over, peer = _over_torch(model, ours, dense.length, count, repetitions)
+        yield _ratio(f"{what}, attention over torch", over, torch_goal, enough, f"{peer}; {told}")
+        yield Row(f"{what}, whole step", round(ours.step, 2), "ms", None, None, method)
+        yield Row(f"{what}, whole dense step", round(whole.step, 2), "ms", None, None, method)
+        if count > 1:
+            share = ours.prediction / ours.step
+            passed = share <= PREDICTION_GOAL and enough
+            yield Row("prediction", round(share, 3), "of a step", PREDICTION_GOAL, passed, told)
+
+
+def roofline(measure: str, model: NativeLanguageModel, timed: Timed, machine: Machine, *, rows: int) -> Row:
+    """The least time for what a step's attention reads and computes, over the time it took.
+
+    Each byte of F16 KV takes part in one operation per row and query head of its group (a product and a sum,
+    for keys and again for values, of 2 bytes each), each byte of a table in two.
+    """
+    touched = timed.kv_bytes + timed.table_bytes
+    grouped = rows * model.config.heads / model.config.kv_heads
+    flops = grouped * (timed.kv_bytes + 2 * timed.table_bytes)
+    seconds = 1e-3 * timed.attention
+    least = max(touched / machine.bytes_per_s, flops / machine.flops_per_s)
+    method = (
+        f"{touched / 1e6:.1f} MB of KV and tables ({timed.table_bytes / 1e6:.1f} MB) read: "
+        f"{touched / 1e9 / seconds:.1f} GB/s of {machine.bytes_per_s / 1e9:.1f}; {flops / 1e9:.2f} GFLOP: "
+        f"{flops / seconds / machine.flops_per_s:.0%} of numpy's float32 matrix product"
+    )
+    return Row(measure, round(least / seconds, 3), "", None, None, method)
+
+
+def quality_share(dense: NativeSequence, past: Floats, count: int, config: RetrievalConfig) -> float:
+    """Share retrieved when the last steps of ``past``, ``count`` rows each, are seen with ``config``."""
+    begin = len(past) - count * _QUALITY_STEPS
+    with closing(dense.fork()) as before:
+        before.truncate(begin)
+        with closing(before.fork(retrieval=config)) as sequence:
+            for at in range(begin, len(past), count):
+                sequence.append_rows(past[at : at + count], logits="none")
+            return retrieved_share(sequence.retrieval())
+
+
+def _over_torch(
+    model: NativeLanguageModel, ours: Timed, depth: int, count: int, repetitions: int
+) -> tuple[float | None, str]:
+    peers = time_torch(model, tokens=depth, rows=count, repetitions=min(repetitions, 10))
+    if not peers:
+        return None, "torch is not installed"
+    best = min(peers, key=lambda dtype: peers[dtype])
+    return peers[best] / ours.attention, f"torch {best} {peers[best]:.2f} ms"
+
+
+def _ratio(measure: str, ratio: float | None, goal: float | None, enough: bool, method: str) -> Row:
+    if ratio is None:
+        return Row(measure, None, "x", goal, None, method)
+    passed = None if goal is None else ratio >= goal and enough
+    return Row(measure, round(ratio, 2), "x", goal, passed, method)
 
 
 def time_steps(
@@ -33,7 +135,7 @@ def time_steps(
 ) -> Timed:
     """Append ``rows`` to a fork of ``dense`` again and again, each time taken back; the first warms up."""
     sequence = dense.fork(retrieval=retrieval)
-    length = sequence.length
+    length, kept = sequence.length, sequence.kv()
     steps: list[float] = []
     attention: list[float] = []
     prediction: list[float] = []
@@ -46,11 +148,18 @@ def time_steps(
             attention.append(1e3 * (sequence.attention_s - attended))
             prediction.append(1e3 * (_prediction_s(sequence) - chosen))
             sequence.truncate(length)
-        share = retrieved_share(sequence.retrieval())
+        found = sequence.retrieval()
     finally:
         sequence.close()
     medians = [statistics.median(times[1:]) for times in (steps, attention, prediction)]
-    return Timed(medians[0], medians[1], medians[2], share)
+    token_bytes = kept.bytes / (kept.pages * KVConfig().page_size)
+    read = (kept.tokens * token_bytes, 0.0) if found is None else _read(found, repetitions + 1)
+    return Timed(medians[0], medians[1], medians[2], retrieved_share(found), *read)
+
+
+def _read(found: dict[str, Any], steps: int) -> tuple[float, float]:
+    kv, table = (sum(layer[what] for layer in found["layers"]) for what in ("kv_bytes", "table_bytes"))
+    return kv / steps, table / steps
 
 
 def time_torch(model: NativeLanguageModel, *, tokens: int, rows: int, repetitions: int) -> dict[str, float]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgevid.bench.attention import Machine
 from edgevid.bench.streaming_nll import Piece, between_frames, paired, retrieved_share, score, score_all
-from edgevid.bench.streaming_rivals import METHODS, Head, losses
-from edgevid.bench.streaming_speed import time_steps
-from edgevid.bench.streaming_tiers import time_tiers
+from edgevid.bench.streaming_rivals import ESTIMATED, METHODS, Head, losses
+from edgevid.bench.streaming_speed import Timed, quality_share, roofline, time_steps
+from edgevid.bench.streaming_tiers import agreement, following, time_tiers
 from edgevid.bench.streaming_traces import Trace, held_out_text
 from edgevid.core.errors import UsageError
 from edgevid.core.kv_config import KVConfig, RetrievalConfig
@@ -65,6 +67,30 @@ def test_quest_bounds_every_score_of_a_page() -> None:
     bounds = np.maximum(head.q[:, None] * low, head.q[:, None] * high).sum(axis=2)
     assert (bounds[:, pages] >= head.q @ head.keys.T - 1e-5).all()
     assert head.units("Quest", pages, 0).table_bytes == 23 * 16 * 2 * 2
+
+
+def test_estimates_of_equal_keys_and_values_lose_nothing() -> None:
+    trace, theme = themed_trace()
+    for x in (trace.k, trace.v):
+        for t in range(8):
+            x[16:376][theme[16:376] == t] = x[16:376][theme[16:376] == t][:1]
+    clusters = np.unique(theme[16:376], return_inverse=True)[1]
+    found = losses(trace, clusters, first=16, budgets=(0.0, 0.2), by_bytes=False, seed=0)
+    for budget in (0.0, 0.2):
+        assert max(loss.output for loss in found[ESTIMATED, budget]) == pytest.approx(0, abs=1e-6)
+        assert min(loss.output for loss in found["ReSV", 0.0]) > 0.01
+
+
+def test_estimates_lose_less_than_leaving_out_and_pay_for_their_table() -> None:
+    trace, theme = themed_trace()
+    clusters = np.unique(theme[16:376], return_inverse=True)[1]
+    found = losses(trace, clusters, first=16, budgets=(0.05,), by_bytes=False, seed=0)
+    mean = {m: np.mean([loss.output for loss in found[m, 0.05]]) for m in METHODS}
+    assert mean[ESTIMATED] < mean["ReSV"]
+    units = Head(trace, 0, first=16, end=376).units(ESTIMATED, clusters, 0)
+    assert units.table_bytes == 8 * (2 * 16 + 16)
+    assert units.estimate is not None
+    assert units.estimate.weights.shape == (6, 8)
 
 
 def test_paired_interval() -> None:
@@ -136,27 +162,53 @@ def test_steps_are_timed_and_taken_back(model: NativeLanguageModel) -> None:
         assert 0 < timed.attention < timed.step
         assert (timed.prediction > 0) == (retrieval is not None)
         assert (timed.retrieved < 1) == (retrieval is not None)
+        assert timed.kv_bytes > 0
+        assert (timed.table_bytes > 0) == (retrieval is not None)
     assert dense.length == 200
     assert retrieved_share(None) == 1.0
+
+
+def test_the_share_of_a_stream_is_that_of_its_last_steps(model: NativeLanguageModel) -> None:
+    rows = model.embed([7 * i % 257 for i in range(400)])
+    dense = model.new_sequence()
+    dense.append_rows(rows, logits="none")
+    found = quality_share(dense, rows, 5, RETRIEVAL)
+    with closing(model.new_sequence()) as before:
+        before.append_rows(rows[:240], logits="none")
+        with closing(before.fork(retrieval=RETRIEVAL)) as again:
+            for at in range(240, 400, 5):
+                again.append_rows(rows[at : at + 5], logits="none")
+            assert found == retrieved_share(again.retrieval())
+    assert 0 < found < 1
+    assert dense.length == 400
+
+
+def test_a_roofline_is_the_slower_of_reading_and_computing(model: NativeLanguageModel) -> None:
+    timed = Timed(3.0, 2.0, 1.0, 0.2, kv_bytes=10e6, table_bytes=2e6)
+    group = model.config.heads / model.config.kv_heads
+    reading = roofline("x", model, timed, Machine(12e9, 1e15), rows=1)
+    assert reading.value == pytest.approx(0.5)  # 12 MB at 12 GB/s are 1 of 2 ms
+    assert "6.0 GB/s of 12.0" in reading.method
+    computing = roofline("x", model, timed, Machine(1e15, group * 14e9), rows=1)
+    assert computing.value == pytest.approx(0.5)
 
 
 def test_the_disk_tier_is_timed_under_the_least_cap(tmp_path: Path) -> None:
     path = write_tiny(tmp_path / "tiny.gguf", TinyModel())
     model = NativeLanguageModel(path, kv=KVConfig(), kv_tokens=2048)
-    dense = model.new_sequence()
-    dense.append_rows(model.embed([7 * i % 257 for i in range(400)]), logits="none")
-    found = time_tiers(
-        path,
-        dense,
-        model.embed(range(5)),
-        retrieval=RetrievalConfig(segment=64, recent=64, clusters=16, min_sealed=0, mass=0.5),
-        session=tmp_path / "session.kv",
-        threads=1,
-        repetitions=3,
-    )
+    retrieval = RetrievalConfig(segment=64, recent=64, clusters=16, min_sealed=0, mass=0.5)
+    stream = model.embed([7 * i % 257 for i in range(400)])
+    session = tmp_path / "session.kv"
+    with closing(model.new_sequence(retrieval=retrieval)) as whole:
+        whole.append_rows(stream, logits="none")
+        whole.save(session)
+    steps = following(stream, begin=395, repetitions=6)
+    np.testing.assert_array_equal(steps[5:10], stream[:5])
+    found = time_tiers(path, session, steps, retrieval=retrieval, threads=1)
     assert min(found.from_file_ms, found.in_ram_ms, found.disk_bytes_per_s) > 0
     assert found.kv_over_slots > found.kv_over_cap > 0
-    assert dense.length == 400
+    assert found.same
+    assert "the same" in agreement(found)
 
 
 def test_the_shipped_configuration_is_the_default() -> None:

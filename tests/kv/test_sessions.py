@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edgevid.core.errors import BadInputError, UsageError
-from edgevid.core.kv_config import KVConfig, RetrievalConfig
+from edgevid.core.kv_config import KVConfig, KvDtype, RetrievalConfig
 from edgevid.models.native_llm import NativeLanguageModel
 from tests.models.tiny_gguf import TinyModel, write_tiny
 
@@ -130,9 +130,9 @@ stream(*sys.argv[1:])
 """
 
 
-def stream(model: str, session: str) -> None:
+def stream(model: str, session: str, dtype: KvDtype) -> None:
     """Feed tokens for ever; tell what is sealed after each step."""
-    kv = replace(KV, session_file=session, ram_bytes=4_000_000, max_tokens=400)
+    kv = replace(KV, session_file=session, ram_bytes=4_000_000, max_tokens=400, dtype=dtype)
     sequence = NativeLanguageModel(model, kv=kv, threads=1).new_sequence()
     while True:
         sequence.append_tokens(IDS[:10], logits="none")
@@ -142,17 +142,18 @@ def stream(model: str, session: str) -> None:
         print(dropped + KV.sinks + found["sealed"] if found["sealed"] else 0, flush=True)
 
 
-def test_a_killed_process_loses_nothing_sealed(tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["f16", "int8"])
+def test_a_killed_process_loses_nothing_sealed(tiny: Path, tmp_path: Path, dtype: KvDtype) -> None:
     session = tmp_path / "session.kv"
     for kill_after in (30, 75):
-        args = [sys.executable, "-c", STREAM, str(tiny), str(session)]
+        args = [sys.executable, "-c", STREAM, str(tiny), str(session), dtype]
         with subprocess.Popen(args, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None
             for _ in range(kill_after):
                 sealed = int(child.stdout.readline())
             os.kill(child.pid, signal.SIGKILL)
             sealed = max([sealed, *map(int, child.stdout.read().split())])
-        kv = replace(KV, session_file=session, max_tokens=400)
+        kv = replace(KV, session_file=session, max_tokens=400, dtype=dtype)
         sequence = NativeLanguageModel(tiny, kv=kv).new_sequence()
         assert sequence.length >= sealed > 0
         sequence.close()
