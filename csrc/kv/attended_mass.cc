@@ -18,8 +18,17 @@ struct Scores {
   std::vector<float> tokens;    // [unsealed tokens]
 };
 
+// Summed in lanes, so that it can be done in vectors.
 float dot(const float* a, const float* b, int64_t n) {
-  return std::inner_product(a, a + n, b, 0.0f);
+  constexpr int64_t kLanes = 16;
+  float sums[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += a[i + lane] * b[i + lane];
+  for (; i < n; ++i) sums[0] += a[i] * b[i];
+  for (int64_t half = kLanes / 2; half > 0; half /= 2)
+    for (int64_t lane = 0; lane < half; ++lane) sums[lane] += sums[lane + half];
+  return sums[0];
 }
 
 }  // namespace
@@ -120,7 +129,7 @@ void AttendedMass::add_head(uint32_t layer, int64_t head, MatrixRef<const float>
   }
 
   Counts clusters_get{std::vector<double>(scores.counts.size()), std::vector<double>(scores.counts.size())};
-  Counts& tokens_get = counts_[static_cast<size_t>(head)];
+  Counts tokens_get{std::vector<double>(scores.tokens.size()), std::vector<double>(scores.tokens.size())};
   const auto give = [](Counts& to, size_t i, double share) {
     to.sums[i] += share;
     to.peaks[i] = std::max(to.peaks[i], share);
@@ -143,19 +152,26 @@ void AttendedMass::add_head(uint32_t layer, int64_t head, MatrixRef<const float>
       total += double{score} * scores.counts[static_cast<size_t>(c)];
     }
     for (size_t i = 0; i < seen; ++i) total += double{scores.tokens[i] = std::exp(scores.tokens[i] - top)};
+    const double unit = 1.0 / total;
     for (int64_t c = 0; c < columns; ++c)
-      give(clusters_get, static_cast<size_t>(c), double{by_cluster.row(row)[c]} / total);
-    for (size_t i = 0; i < seen; ++i) give(tokens_get, unsealed_.tokens[i], double{scores.tokens[i]} / total);
+      give(clusters_get, static_cast<size_t>(c), unit * double{by_cluster.row(row)[c]});
+    for (size_t i = 0; i < seen; ++i) give(tokens_get, i, unit * double{scores.tokens[i]});
   }
+  Counts& kept = counts_[static_cast<size_t>(head)];
+  const auto add = [&kept](size_t token, double sum, double peak) {
+    kept.sums[token] += sum;
+    kept.peaks[token] = std::max(kept.peaks[token], peak);
+  };
+  for (size_t i = 0; i < scores.tokens.size(); ++i)
+    add(unsealed_.tokens[i], tokens_get.sums[i], tokens_get.peaks[i]);
   size_t first = cache_->window().sinks, column_of = 0;
   for (const SegmentPtr& segment : segments) {
     const LayerClusters& clusters = segment->layers[layer];
     for (size_t c = 0; c + 1 < clusters.begin.size(); ++c)
       for (int32_t slot = clusters.begin[c]; slot < clusters.begin[c + 1]; ++slot) {
         const size_t token = first + clusters.order[static_cast<size_t>(slot)];
-        tokens_get.sums[token] += clusters_get.sums[column_of + c];
-        tokens_get.peaks[token] = std::max(tokens_get.peaks[token],
-                                           clusters_get.peaks[column_of + c] * scores.counts[column_of + c]);
+        add(token, clusters_get.sums[column_of + c],
+            clusters_get.peaks[column_of + c] * scores.counts[column_of + c]);
       }
     column_of += static_cast<size_t>(clusters.summaries.stride);
     first += segment->tokens;

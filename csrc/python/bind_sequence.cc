@@ -23,14 +23,14 @@ using decoder::TokenId;
 
 std::unique_ptr<SequenceHandle> fork(SequenceHandle& handle, const std::optional<py::dict>& retrieval,
                                      bool attended) {
-  if (attended)
-    return std::make_unique<SequenceHandle>(handle.use([](Sequence& s) {
-      return s.fork(std::make_unique<kv::AttendedMass>(s.selection().clone()), nullptr);
-    }));
-  if (!retrieval) return std::make_unique<SequenceHandle>(handle.use([](Sequence& s) { return s.fork(); }));
-  const Retrieval r = parse_retrieval(*retrieval);
-  return std::make_unique<SequenceHandle>(
-      handle.use([&](Sequence& s) { return s.fork(r.selection(s.decoder()), r.sealer(s.decoder())); }));
+  std::optional<Retrieval> chosen;
+  if (retrieval) chosen = parse_retrieval(*retrieval);
+  return std::make_unique<SequenceHandle>(handle.use([&](Sequence& s) {
+    std::unique_ptr<kv::Selection> selection =
+        chosen ? chosen->selection(s.decoder()) : s.selection().clone();
+    if (attended) selection = std::make_unique<kv::AttendedMass>(std::move(selection));
+    return s.fork(std::move(selection), chosen ? chosen->sealer(s.decoder()) : nullptr);
+  }));
 }
 
 py::dict kv_dict(SequenceHandle& handle) {

@@ -32,6 +32,7 @@ _SYSTEM = (
     "You watch a video. Notes with times follow. Answer questions from the notes alone, in one sentence."
 )
 _ANSWER_TOKENS = 48
+_COUNTED_TOKENS = 64  # at the end: the question rather than the notes: counting is dearer than reading
 _SHOWN_ROWS = 24
 _MISSED_ROWS = 64  # newest ones that are told to a decoder that lost the end of its past
 
@@ -253,13 +254,18 @@ class Follower:
             ids = chat_tokens(self._model, [Message("user", text)], bos=False)
         with self._lock:
             sequence, times = self._need(), self._times
-            seen = sequence.length
+            seen, notes_reader = sequence.length, sequence.fork()
+        with closing(notes_reader):
+            if len(ids) > _COUNTED_TOKENS:
+                notes_reader.append_tokens(ids[:-_COUNTED_TOKENS], logits="none")
             reader = (
-                sequence.fork(attended=True) if isinstance(sequence, CountingSequence) else sequence.fork()
+                notes_reader.fork(attended=True)
+                if isinstance(notes_reader, CountingSequence)
+                else notes_reader.fork()
             )
         attended: tuple[AttendedSpan, ...] = ()
         with closing(reader):
-            reader.append_tokens(ids)
+            reader.append_tokens(ids[-_COUNTED_TOKENS:])
             if isinstance(reader, CountingSequence):
                 with self._lock:
                     attended = times.spans(reader.attended(), before=seen)

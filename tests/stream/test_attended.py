@@ -127,6 +127,18 @@ def test_only_a_counting_fork_tells(store: ModelStore) -> None:
                 plain.attended()
 
 
+def test_a_fork_may_begin_to_retrieve_and_count_at_once() -> None:
+    model = NativeLanguageModel(WEIGHTS / "tiny_vlm.gguf", kv=KVConfig(), threads=1)
+    with closing(model.new_sequence()) as sequence:
+        sequence.append_tokens([1] * 2000, logits="none")
+        with closing(sequence.fork(retrieval=RetrievalConfig(), attended=True)) as fork:
+            fork.append_tokens([1, 2])
+            stats = fork.retrieval()
+            assert stats is not None
+            assert stats["sealed"] > 1024
+            assert fork.attended().shares.sum() == pytest.approx(1, abs=1e-3)
+
+
 def test_frames_that_come_while_a_question_is_read_are_not_attended(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
