@@ -222,7 +222,7 @@ class StreamSession:
 
         def begin(info: SourceInfo, live: bool) -> Watcher:
             self._begun = watch
-            return self._begin(info, looks, live=live, on_frame=on_frame, on_seen=on_seen)
+            return self._begin(info, looks, live=live, end_s=end_s, on_frame=on_frame, on_seen=on_seen)
 
         watch = self._newest = SourceWatch(
             source,
@@ -310,6 +310,7 @@ class StreamSession:
         looks: int,
         *,
         live: bool,
+        end_s: float | None,
         on_frame: Callable[[Frame], None] | None,
         on_seen: OnSeen | None,
     ) -> Watcher:
@@ -339,6 +340,7 @@ class StreamSession:
             budget=self._budget,
             eye_threads=self._threads,
             duration_s=info.duration_s,
+            end_s=end_s,
             live=live,
             label=self.label,
             on_frame=on_frame,

@@ -49,7 +49,8 @@ class Watcher:
         fps: frames looked at per second.
         looks: frames that come for each one looked at.
         eye_threads: cores that looking keeps busy.
-        duration_s: of the source where it is known; the last frame's period may reach past it.
+        duration_s, end_s: of the source, and of the part to watch, where known; the last frame's period may
+            reach past either.
         trace: events kept for ``pipeline.trace``.
     """
 
@@ -68,6 +69,7 @@ class Watcher:
         budget: CpuBudget,
         eye_threads: int = 1,
         duration_s: float | None = None,
+        end_s: float | None = None,
         live: bool = False,
         label: str | None = None,
         on_frame: Callable[[Frame], None] | None = None,
@@ -94,7 +96,8 @@ class Watcher:
         self._follower = follower
         self._stages = stages
         self._eye_threads = eye_threads
-        self._duration_s = duration_s
+        self._period_ns = period_ns
+        self._until_ns = min((int(s * NS_PER_S) for s in (duration_s, end_s) if s is not None), default=None)
         self._live = live
 
     @property
@@ -105,9 +108,10 @@ class Watcher:
     @property
     def media_ns(self) -> int:
         """Presentation time that has come so far."""
-        if self._duration_s is None:
-            return self._ticker.media_ns
-        return min(self._ticker.media_ns, int(self._duration_s * NS_PER_S))
+        come_ns = self._ticker.media_ns
+        if self._until_ns is None or come_ns > self._until_ns + self._period_ns:  # the duration is not true
+            return come_ns
+        return min(come_ns, self._until_ns)
 
     @property
     def text_stride(self) -> int:

@@ -63,3 +63,9 @@ def test_a_part_is_as_long_as_it_was_asked_for(memory: Memory, clip: Path) -> No
         list(session.watch(clip, end_s=3.0))
         assert session.stats()["media_s"] == 3.0
         assert memory.videos()[0].duration_ns == 3_000_000_000
+
+
+def test_a_part_of_a_source_is_told_as_long_as_it_is(session: StreamSession, clip: Path) -> None:
+    list(session.watch(clip, end_s=1.2))  # the period of the last frame reaches past it
+    assert session.stats()["media_s"] == 1.2
+    assert session.memory.videos()[-1].duration_ns == 1_200_000_000

@@ -127,3 +127,29 @@ def test_a_slow_eye_costs_a_live_source_frames_and_pixels_but_no_delay() -> None
     assert channel.dropped > 50
     assert channel.entered == channel.left + channel.dropped
     assert stages.summary()["age"]["p50_ms"] < 4000 / 2  # queues of 4 s of frames would be later than that
+
+
+def test_a_duration_that_is_not_true_is_not_told() -> None:
+    with Memory() as memory:
+        assert _told(memory, duration_s=1.9) == 1_900_000_000  # within the last frame's period
+        assert _told(memory, duration_s=0.5) == 2_000_000_000
+        assert _told(memory, duration_s=9.0) == 2_000_000_000
+
+
+def _told(memory: Memory, *, duration_s: float) -> int:
+    video = memory.add_video("x", width=4, height=4, has_audio=False, channels=["object"])
+    watcher = Watcher(
+        memory,
+        video,
+        fps=2.0,
+        looks=4,
+        glancing=[],
+        looking=[Says("object", "dog")],
+        listening=[],
+        follower=None,
+        stages=StageTimes(),
+        budget=CpuBudget(cores=2),
+        duration_s=duration_s,
+    )
+    list(watcher.follow(frames(8, 2)))
+    return watcher.media_ns
