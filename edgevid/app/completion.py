@@ -1,9 +1,9 @@
-"""``edgevid completion``: the shell completion script."""
+"""``edgevid completion``: the shell completion script; files for what may be a file."""
 
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import CompletionItem, get_completion_class
 
 
 @click.command("completion")
@@ -21,3 +21,8 @@ def command(shell: str) -> None:
     completion = get_completion_class(shell)
     assert completion is not None  # click.Choice lets only known shells through
     click.echo(completion(cli, {}, "edgevid", "_EDGEVID_COMPLETE").source())
+
+
+def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """``shell_complete`` of a text that may name a file (or a stream, a device, a model)."""
+    return [CompletionItem(incomplete, type="file")]

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgevid.app.completion import files
 from edgevid.app.dubbing import Request, run
 from edgevid.core.errors import UsageError
 
@@ -17,7 +18,7 @@ _AUTO = "auto"
 
 
 @click.command("dub")
-@click.argument("source")
+@click.argument("source", shell_complete=files)
 @click.option("--to", "target", required=True, metavar="LANG", help="Language of the dub, such as es.")
 @click.option(
     "--from", "language", default="en", show_default=True, metavar="LANG", help="Language spoken, or auto."

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from edgevid.app.cameras import MOST_THREADS, Camera, WatchPlan, named, parse_memory_bytes, read_plan
+from edgevid.app.completion import files
 from edgevid.app.outputs import check_outputs
 from edgevid.app.quantities import Finite, parse_age_s, parse_bytes
 from edgevid.app.watching import Request, run
@@ -38,7 +39,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("watch")
-@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...", shell_complete=files)
 @click.option("--config", type=_FILE, help="Cameras and options from a TOML file (examples/cameras.toml).")
 @click.option(
     "--ask", "questions", multiple=True, metavar="Q", help="Question to answer at the end (repeatable)."
@@ -60,9 +61,14 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--notify-webhook", metavar="URL", help="POST each alert to URL as JSON.")
 @click.option(
-    "--llm", metavar="MODEL", help="A model that follows: 'demo', a GGUF file or a checkpoint's folder."
+    "--llm",
+    metavar="MODEL",
+    help="A model that follows: 'demo', a GGUF file or a checkpoint's folder.",
+    shell_complete=files,
 )
-@click.option("--mmproj", metavar="FILE", help="The vision half of a GGUF given with --llm.")
+@click.option(
+    "--mmproj", metavar="FILE", help="The vision half of a GGUF given with --llm.", shell_complete=files
+)
 @click.option("--fps", default=2.0, show_default=True, help="Frames looked at per second of video.")
 @click.option("--channels", type=_Channels(), help=f"What to watch for, of {', '.join(KINDS)}; default: all.")
 @click.option(
