@@ -136,7 +136,7 @@ def _explain(path: Path, head: bytes, error: Exception | None) -> BadInputError:
         return BadInputError(f"{path}: the file holds only zeros", fix="record or copy it again")
     if re.search(rb"^.{4}(ftyp|moov|mdat|wide|free)", head, re.DOTALL):
         return BadInputError(
-            f"{path}: the index (moov) of this mp4 is missing or damaged: the recording was cut off",
+            f"{path}: the index (moov) of this mp4 is missing, damaged or empty: the recording was cut off",
             fix="record or copy it again, or rebuild the index with a repair tool",
         )
     if _is_text(head):

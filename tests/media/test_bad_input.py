@@ -94,6 +94,12 @@ def test_mp4_cut_off_before_its_index(tmp_path: Path) -> None:
     _refused(path, "moov")
 
 
+def test_mp4_in_which_nothing_was_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.mp4"
+    path.write_bytes(b"\0\0\0\x14ftypisom\0\0\2\0isom\0\0\0\x08moov")
+    _refused(path, "empty: the recording")
+
+
 def _playlists(clip: Path) -> dict[str, str]:
     address = f"file://{clip}"
     return {
