@@ -125,7 +125,13 @@ def lipsync(quick: bool, only: str, force: bool, strips: Path | None, as_json: b
 
 @command.command("streaming", short_help="Retrieval of the KV cache.")
 @click.option("--quick", is_flag=True, help="At a depth of 2,000 tokens.")
-@click.option("--only", metavar="PART,...", default="", help="These parts alone: e1, speed, llama, flat, ...")
+@click.option(
+    "--only",
+    metavar="PART,...",
+    default="",
+    help="These parts alone: e1, speed, disk, e2, e5, e4, e3, llama, flat, rss. Under --quick most take a "
+    "minute or two; in full disk, llama and flat may take an hour.",
+)
 @_PLOTS
 @_FORCE
 @_THREADS

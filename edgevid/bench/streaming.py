@@ -82,7 +82,8 @@ def _on_video(data: Path, wanted: set[str], *, quick: bool, threads: int) -> Ite
     path = ModelStore().where(MODEL)["model.gguf"]
     model = NativeLanguageModel(path, kv=KVConfig(), kv_tokens=4 * 8192, threads=threads)
     depth = _QUICK_DEPTH if quick else _DEPTH
-    frames = frame_rows(model, data, frames=depth // ROWS + 1)
+    stream = frame_rows(model, data, frames=depth // ROWS + _TIMED)
+    frames = stream[: depth + ROWS]
     frame = frames[depth : depth + ROWS]
     if wanted & {"e1", "speed", "disk"}:
         with closing(model.new_sequence(trace=True)) as dense:
@@ -90,9 +91,7 @@ def _on_video(data: Path, wanted: set[str], *, quick: bool, threads: int) -> Ite
             if "e1" in wanted:
                 yield from _pareto(model, dense, frame, layers=6 if quick else 3)
             if "speed" in wanted:
-                yield from streaming_speed.rows(
-                    model, dense, frames[: depth + ROWS], SHIPPED, repetitions=_TIMED
-                )
+                yield from streaming_speed.rows(model, dense, stream[depth:], SHIPPED, repetitions=_TIMED)
             if "disk" in wanted:
                 yield from _tiers(path, model, dense, frames, repetitions=_TIMED if quick else 40)
     if "e2" in wanted:

@@ -24,8 +24,7 @@ from edgevid.models.native_llm import NativeLanguageModel, NativeSequence
 
 PREDICTION_GOAL = 0.10
 _GOALS = {"decode": (1, 4.0, None), "10-row frame step": (ROWS, None, 1.7)}  # rows, x torch, x our dense
-_QUALITY_STEPS = 32
-_ENOUGH = 0.95  # of the share of these steps: a single step differs a little from their mean
+_ENOUGH = 0.95  # of that share: steps that are taken back do not see one another
 
 
 class Timed(NamedTuple):
@@ -50,21 +49,20 @@ def rows(
 ) -> Iterator[Row]:
     """Decode and a frame step behind ``dense``, with and without ``config``, against torch; rooflines.
 
-    ``stream`` [n, hidden] are the rows that ``dense`` has seen, and a frame.
+    ``stream`` [n, hidden] are the rows that follow ``dense``: ``repetitions`` frames or more.
     """
-    past, frame = stream[: dense.length], stream[dense.length :]
     machine = Machine(read_bandwidth(model.threads), matmul_rate())
     yield Row("memory read", round(machine.bytes_per_s / 1e9, 1), "GB/s", None, None, "256 MB a thread")
     for what, (count, torch_goal, dense_goal) in _GOALS.items():
-        steps = frame[:count]
-        whole = time_steps(dense, steps, retrieval=None, repetitions=repetitions)
-        ours = time_steps(dense, steps, retrieval=config, repetitions=repetitions)
+        steps = stream[: count * repetitions]
+        whole = time_steps(dense, steps, count=count, retrieval=None, repetitions=repetitions)
+        ours = time_steps(dense, steps, count=count, retrieval=config, repetitions=repetitions)
         method = (
             f"median of {repetitions} at depth {dense.length}, {model.threads} threads, selection included"
         )
-        wanted = quality_share(dense, past, count, config)
+        wanted = quality_share(dense, steps, count, config)
         enough = ours.retrieved >= _ENOUGH * wanted
-        how = f"{wanted:.3f} over the {_QUALITY_STEPS} steps of the stream before, in closed loop; {method}"
+        how = f"{wanted:.3f} when the same steps follow one another; {method}"
         yield Row(f"{what}, retrieved", round(ours.retrieved, 3), "share", round(wanted, 3), enough, how)
         yield Row(f"{what}, attention", round(ours.attention, 2), "ms", None, None, method)
         yield Row(f"{what}, dense attention", round(whole.attention, 2), "ms", None, None, method)
@@ -102,15 +100,12 @@ def roofline(measure: str, model: NativeLanguageModel, timed: Timed, machine: Ma
     return Row(measure, round(least / seconds, 3), "", None, None, method)
 
 
-def quality_share(dense: NativeSequence, past: Floats, count: int, config: RetrievalConfig) -> float:
-    """Share retrieved when the last steps of ``past``, ``count`` rows each, are seen with ``config``."""
-    begin = len(past) - count * _QUALITY_STEPS
-    with closing(dense.fork()) as before:
-        before.truncate(begin)
-        with closing(before.fork(retrieval=config)) as sequence:
-            for at in range(begin, len(past), count):
-                sequence.append_rows(past[at : at + count], logits="none")
-            return retrieved_share(sequence.retrieval())
+def quality_share(dense: NativeSequence, rows: Floats, count: int, config: RetrievalConfig) -> float:
+    """Share retrieved when ``rows`` follow ``dense``, ``count`` a step, with ``config`` and none taken back."""
+    with closing(dense.fork(retrieval=config)) as sequence:
+        for at in range(0, len(rows), count):
+            sequence.append_rows(rows[at : at + count], logits="none")
+        return retrieved_share(sequence.retrieval())
 
 
 def _over_torch(
@@ -131,19 +126,26 @@ def _ratio(measure: str, ratio: float | None, goal: float | None, enough: bool, 
 
 
 def time_steps(
-    dense: NativeSequence, rows: Floats, *, retrieval: RetrievalConfig | None, repetitions: int
+    dense: NativeSequence,
+    rows: Floats,
+    *,
+    count: int,
+    retrieval: RetrievalConfig | None,
+    repetitions: int,
 ) -> Timed:
-    """Append ``rows`` to a fork of ``dense`` again and again, each time taken back; the first warms up."""
+    """Append the next ``count`` of ``rows``, and the first again after the last, to a fork of ``dense``, each
+    step taken back; the first warms up."""
     sequence = dense.fork(retrieval=retrieval)
     length, kept = sequence.length, sequence.kv()
     steps: list[float] = []
     attention: list[float] = []
     prediction: list[float] = []
     try:
-        for _ in range(repetitions + 1):
+        for i in range(-1, repetitions):
+            at = i * count % len(rows)
             attended, chosen = sequence.attention_s, _prediction_s(sequence)
             began = time.perf_counter()
-            sequence.append_rows(rows)
+            sequence.append_rows(rows[at : at + count])
             steps.append(1e3 * (time.perf_counter() - began))
             attention.append(1e3 * (sequence.attention_s - attended))
             prediction.append(1e3 * (_prediction_s(sequence) - chosen))
