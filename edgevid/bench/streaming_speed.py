@@ -101,7 +101,7 @@ def roofline(measure: str, model: NativeLanguageModel, timed: Timed, machine: Ma
 
 
 def quality_share(dense: NativeSequence, rows: Floats, count: int, config: RetrievalConfig) -> float:
-    """Share retrieved when ``rows`` follow ``dense``, ``count`` a step, with ``config`` and none taken back."""
+    """Share retrieved with ``config`` when ``rows`` follow ``dense``, ``count`` a step, none taken back."""
     with closing(dense.fork(retrieval=config)) as sequence:
         for at in range(0, len(rows), count):
             sequence.append_rows(rows[at : at + count], logits="none")
