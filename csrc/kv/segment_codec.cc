@@ -1,6 +1,7 @@
 #include "kv/segment_codec.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/error.h"
@@ -11,6 +12,7 @@ namespace ev::kv {
 namespace {
 
 constexpr int32_t kLanes = 16;
+constexpr uint64_t kMostTokens = uint64_t{1} << 62;  // of a stream: room to add to
 
 template <class T>
 void put(std::vector<uint8_t>& out, const T* values, size_t count) {
@@ -32,6 +34,13 @@ std::vector<T> take(io::ByteReader& in, uint64_t count) {
   return values;
 }
 
+std::vector<float> take_finite(io::ByteReader& in, uint64_t count) {
+  std::vector<float> values = take<float>(in, count);
+  if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }))
+    throw Error(ErrorCode::kBadModel, "session file: a cluster's figure is not a number");
+  return values;
+}
+
 LayerClusters take_layer(io::ByteReader& in, const io::SessionHeader& session, uint32_t tokens) {
   LayerClusters layer;
   ops::ClusterSummaries& s = layer.summaries;
@@ -43,15 +52,15 @@ LayerClusters take_layer(io::ByteReader& in, const io::SessionHeader& session, u
                  stride = static_cast<uint64_t>(s.stride);
   layer.begin = take<int32_t>(in, static_cast<uint64_t>(s.clusters) + 1);
   layer.order = take<uint16_t>(in, tokens);
-  layer.mean = take<float>(in, columns);
+  layer.mean = take_finite(in, columns);
   s.means = take<int8_t>(in, columns * stride);
-  s.scales = take<float>(in, session.kv_heads * stride);
-  s.radii = take<float>(in, session.kv_heads * stride);
+  s.scales = take_finite(in, session.kv_heads * stride);
+  s.radii = take_finite(in, session.kv_heads * stride);
   if (session.moments != 0) {
     layer.moments.value_means = take<int8_t>(in, session.kv_heads * stride * session.v_stride());
-    layer.moments.value_scales = take<float>(in, session.kv_heads * stride);
-    layer.moments.spreads = take<float>(in, session.kv_heads * stride);
-    layer.moments.variance = take<float>(in, columns);
+    layer.moments.value_scales = take_finite(in, session.kv_heads * stride);
+    layer.moments.spreads = take_finite(in, session.kv_heads * stride);
+    layer.moments.variance = take_finite(in, columns);
   }
   const std::string violation = find_violation(layer, tokens);
   if (!violation.empty()) throw Error(ErrorCode::kBadModel, "session file: " + violation);
@@ -89,6 +98,8 @@ CellIndex decode_index(std::string_view bytes, const io::SessionHeader& session,
     auto segment = std::make_shared<Segment>();
     segment->tokens = cell.tokens;
     segment->summed = in.read<uint64_t>();
+    if (segment->summed < segment->tokens || segment->summed > kMostTokens)
+      throw Error(ErrorCode::kBadModel, "session file: a mean over an impossible number of tokens");
     for (uint32_t i = 0; i < session.layers; ++i)
       segment->layers.push_back(take_layer(in, session, cell.tokens));
     index.segment = std::move(segment);
