@@ -17,7 +17,7 @@
 
 namespace ev::kv {
 
-// Attends like `inner` and counts. Costs about as much as choosing does, and more where nothing is sealed.
+// Attends like `inner` and counts. Costs about three times the step where much is not sealed.
 class AttendedMass final : public Selection {
  public:
   explicit AttendedMass(std::unique_ptr<Selection> inner) : inner_(std::move(inner)) {}
