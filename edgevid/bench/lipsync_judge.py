@@ -16,7 +16,7 @@ from edgevid.bench.report import Row
 from edgevid.core.errors import EdgevidError, MissingPartError
 from edgevid.models.store import ModelStore
 from edgevid.train.lip_judge.judge import OFFSETS_MS, Judge, delayed, learn
-from edgevid.train.viseme_net.clips import HELD_OUT, Clip, read_clips
+from edgevid.train.viseme_net.clips import HELD_OUT, Clip, person_of, read_clips
 from edgevid.train.viseme_net.tracks import LipReader, read_clip, speaker_of
 
 INJECTED_MS = (-320, -160, -80, -40, 40, 80, 160, 320)
@@ -69,12 +69,12 @@ def prove(judge: Judge, clips: Sequence[Clip], on: str) -> Iterator[Row]:
 
 
 def leave_one_out(clips: Sequence[Clip]) -> Iterator[Row]:
-    """The same on the judge's own speakers, each by a judge that learnt from the others."""
+    """The same on the judge's own people, each by a judge that learnt from the others."""
     found = []
-    for speaker in sorted({clip.speaker for clip in clips}):
-        judge = learn([clip for clip in clips if clip.speaker != speaker])
-        found += [judge.offset_ms(clip) for clip in clips if clip.speaker == speaker]
-    yield _report("offset of originals by the judge (each speaker by the others)", found)
+    for person in sorted({person_of(clip.speaker) for clip in clips}):
+        judge = learn([clip for clip in clips if person_of(clip.speaker) != person])
+        found += [judge.offset_ms(clip) for clip in clips if person_of(clip.speaker) == person]
+    yield _report("offset of originals by the judge (each person by the others)", found)
 
 
 def _dubs(judge: Judge, dubs: Sequence[Clip], name: str) -> Iterator[Row]:
