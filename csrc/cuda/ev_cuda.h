@@ -89,11 +89,23 @@ int ev_cuda_hash_codes(const float* keys, const float* centre, const uint32_t* p
 int ev_cuda_cluster_assign(const uint32_t* codes, uint32_t* leaders, int32_t* opened, int32_t* ids,
                            int32_t streams, int32_t n, int32_t capacity, int32_t threshold, void* stream);
 
-/* q f32 [num_kv_heads, rows, head_dim] times means and scales of the summaries; out [num_kv_heads, rows,
- * stride]. */
-int ev_cuda_cluster_scores(const float* q, const int8_t* means, const float* scales, float* out,
-                           int32_t num_kv_heads, int32_t rows, int32_t head_dim, int32_t clusters,
-                           int32_t stride, float scale, void* stream);
+/* Rows, rounded to 8 bits, times means and scales of the summaries. */
+typedef struct EvCudaScores {
+  const float* q;        /* [num_kv_heads, rows, head_dim] */
+  const int8_t* means;   /* [num_kv_heads, head_dim, stride] */
+  const float* scales;   /* [num_kv_heads, stride] */
+  const float* variance; /* [num_kv_heads, head_dim]; read with spreads only */
+  const float* spreads;  /* [num_kv_heads, stride]; NULL: keys do not spread */
+  float* out;            /* [num_kv_heads, rows, stride] */
+  int32_t num_kv_heads;
+  int32_t rows;
+  int32_t head_dim;
+  int32_t clusters;
+  int32_t stride;
+  float scale;
+} EvCudaScores;
+
+int ev_cuda_cluster_scores(const EvCudaScores* s, void* stream);
 
 /* One selection per KV head. */
 typedef struct EvCudaSelection {

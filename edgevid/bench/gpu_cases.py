@@ -157,6 +157,13 @@ def _clusters(s: Sizes) -> Iterator[Case]:
         want = cluster_scores.cluster_scores(*table, **rule, backend="numpy")
         return _apart(ops.cluster_scores(*table, **rule)[:, :n], want[:, :n])
 
+    def spreads(ops: GpuOps) -> float:
+        table = (q, summaries.means[0], summaries.scales[0])
+        spread = cluster_scores.Spread(np.abs(centre[: s.head_dim]), np.abs(summaries.radii[0]))
+        rule: dict[str, Any] = {"clusters": n, "scale": s.head_dim**-0.5, "spread": spread}
+        want = cluster_scores.cluster_scores(*table, **rule, backend="numpy")
+        return _apart(ops.cluster_scores(*table, **rule)[:, :n], want[:, :n])
+
     def selects(ops: GpuOps) -> float:
         rule: dict[str, Any] = {"threshold": 0.9, "pooled": True, "exact": False, "max_tokens": 0}
         want = select_mass.select_mass(*selection, **rule, backend="numpy")
@@ -166,6 +173,7 @@ def _clusters(s: Sizes) -> Iterator[Case]:
     yield Case(f"cluster_assign, {s.tokens} codes", 0, assigns, 0)
     yield Case(f"cluster_summaries, {n} clusters", 2 * keys.nbytes, summarises, 1e-2)
     yield Case(f"cluster_scores, {rows} rows, {n} clusters", 0, scores, SCORE_BOUND)
+    yield Case(f"cluster_scores with spread, {rows} rows, {n} clusters", 0, spreads, SCORE_BOUND)
     yield Case(f"select_mass, {rows} rows, {n} clusters", 0, selects, 0)
 
 

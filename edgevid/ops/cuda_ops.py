@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgevid.core.errors import EdgevidError, MissingPartError, UsageError
+from edgevid.ops.cluster_scores import Spread
 from edgevid.ops.conv1d_int8 import ConvLayer, Int8s
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import Ints, Record
@@ -48,6 +49,14 @@ class _Attention(c.Structure):
         *((name, c.c_int32) for name in ("lists", "tokens", "m", "group")),
         ("scale", c.c_float),
         *((name, c.c_void_p) for name in ("out", "max", "sum", "workspace")),
+    ]
+
+
+class _Scores(c.Structure):
+    _fields_ = [
+        *((name, c.c_void_p) for name in ("q", "means", "scales", "variance", "spreads", "out")),
+        *((name, c.c_int32) for name in ("num_kv_heads", "rows", "head_dim", "clusters", "stride")),
+        ("scale", c.c_float),
     ]
 
 
@@ -104,21 +113,20 @@ class CudaDevice:
         return means.read(), scales.read(), radii.read()
 
     def cluster_scores(
-        self, q: Floats, means: npt.NDArray[np.int8], scales: Floats, clusters: int, scale: float
+        self,
+        q: Floats,
+        means: npt.NDArray[np.int8],
+        scales: Floats,
+        spread: Spread | None,
+        clusters: int,
+        scale: float,
     ) -> Floats:
         (rows, head_dim), stride = q.shape, means.shape[1]
+        held = [self.put(array) for array in (q, means, scales, *(spread or ()))]
         out = self.empty((rows, stride), np.float32)
-        sizes = (1, rows, head_dim, clusters, stride)
-        self.launch(
-            "cluster_scores",
-            self.put(q),
-            self.put(means),
-            self.put(scales),
-            out,
-            *sizes,
-            c.c_float(scale),
-            None,
-        )
+        pointers = [buffer.pointer for buffer in held] + [None] * (5 - len(held))
+        scores = _Scores(*pointers, out.pointer, 1, rows, head_dim, clusters, stride, scale)
+        self.launch("cluster_scores", c.byref(scores), None, keep=(*held, out))
         return out.read()
 
     def select_mass(self, masses: Masses, rule: MassRule) -> npt.NDArray[np.integer[Any]]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from edgevid.core.errors import UsageError
 from edgevid.ops.cluster_assign import check_joining
-from edgevid.ops.cluster_scores import Spread, check_table, round_queries
+from edgevid.ops.cluster_scores import Spread, check_table
 from edgevid.ops.conv1d_int8 import ConvLayer, Int8s, check_layer
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.hash_codes import Codes, check_keys, hyperplanes
@@ -72,7 +72,13 @@ class Device(Protocol):
     ) -> tuple[npt.NDArray[np.int8], Floats, Floats]: ...
 
     def cluster_scores(
-        self, q: Floats, means: npt.NDArray[np.int8], scales: Floats, clusters: int, scale: float
+        self,
+        q: Floats,
+        means: npt.NDArray[np.int8],
+        scales: Floats,
+        spread: Spread | None,
+        clusters: int,
+        scale: float,
     ) -> Floats: ...
 
     def select_mass(self, masses: Masses, rule: MassRule) -> npt.NDArray[np.integer[Any]]: ...
@@ -143,15 +149,12 @@ class GpuOps:
         scale: float,
         spread: Spread | None = None,
     ) -> Floats:
-        """As :func:`edgevid.ops.cluster_scores.cluster_scores`; queries are rounded here."""
+        """As :func:`edgevid.ops.cluster_scores.cluster_scores`."""
         check_table(q, means, scales, clusters, spread)
         if spread is not None:
-            raise UsageError("spreads have no GPU kernel", fix="use backend='native' or 'numpy'")
-        codes, row_scales = round_queries(q)
-        rounded = codes.astype(np.float32) * row_scales[:, None]
-        return self._device.cluster_scores(
-            rounded, np.array(means, np.int8, order="C"), _f32(scales), clusters, scale
-        )
+            spread = Spread(_f32(spread.variance), _f32(spread.spreads))
+        table = np.array(means, np.int8, order="C"), _f32(scales)
+        return self._device.cluster_scores(_f32(q), *table, spread, clusters, scale)
 
     def select_mass(self, *masses: npt.NDArray[Any], **rule: Any) -> npt.NDArray[np.bool_]:
         """As :func:`edgevid.ops.select_mass.select_mass`."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgevid.kernels.device import device_name, interpreted
+from edgevid.ops.cluster_scores import Spread
 from edgevid.ops.conv1d_int8 import ConvLayer, Int8s
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import Ints, Record
@@ -58,14 +59,20 @@ class TritonDevice:
         return means.cpu().numpy(), scales.cpu().numpy(), radii.cpu().numpy()
 
     def cluster_scores(
-        self, q: Floats, means: npt.NDArray[np.int8], scales: Floats, clusters: int, scale: float
+        self,
+        q: Floats,
+        means: npt.NDArray[np.int8],
+        scales: Floats,
+        spread: Spread | None,
+        clusters: int,
+        scale: float,
     ) -> Floats:
         from edgevid.kernels.cluster_scores import cluster_scores
 
-        tensors = (self.put(q[None]), self.put(means[None]), self.put(scales[None]))
-        return np.asarray(
-            self.launch(cluster_scores, *tensors, clusters=clusters, scale=scale).cpu().numpy()[0]
-        )
+        tensors = [self.put(array[None]) for array in (q, means, scales)]
+        spreads = None if spread is None else tuple(self.put(array[None]) for array in spread)
+        out = self.launch(cluster_scores, *tensors, spreads, clusters=clusters, scale=scale)
+        return np.asarray(out.cpu().numpy()[0])
 
     def select_mass(self, masses: Masses, rule: MassRule) -> npt.NDArray[np.integer[Any]]:
         from edgevid.kernels.select_mass import select_mass

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from edgevid.ops.cluster_assign import cluster_assign
-from edgevid.ops.cluster_scores import cluster_scores
+from edgevid.ops.cluster_scores import Spread, cluster_scores
 from edgevid.ops.hash_codes import hash_codes
 from edgevid.ops.kv_seal import cluster_summaries
 from edgevid.ops.select_mass import select_mass
-from tests.ops.cases import EPS, ROWS, WIDTHS, normal
+from tests.ops.cases import EPS, POISON, ROWS, WIDTHS, normal
 from tests.ops.test_cluster_assign import NONE, stream
 from tests.ops.test_cluster_scores import CLUSTERS, HEAD_DIMS, runs
 from tests.ops.test_select_mass import SIZES, Case
@@ -72,6 +72,38 @@ def test_summaries_and_scores(on_gpu: Call, clusters: int, head_dim: int) -> Non
     assert np.isneginf(scores[:, clusters:]).all()
     sizes = np.abs(q).sum(axis=1, keepdims=True) * np.abs(expected[:, :clusters]).max(initial=1)
     assert (np.abs(scores[:, :clusters] - expected[:, :clusters]) <= head_dim * EPS * sizes).all()
+
+
+@pytest.mark.parametrize("clusters", CLUSTERS)
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+def test_spread(on_gpu: Call, clusters: int, head_dim: int) -> None:
+    _, begin = runs(clusters, 50)
+    table = cluster_summaries(normal(2, 50, head_dim), begin, num_kv_heads=1, backend="numpy")
+    spread = Spread(np.abs(normal(3, head_dim)), np.abs(normal(4, table.means.shape[2])))
+    args = (normal(3, 20, head_dim) * 3, table.means[0], table.scales[0])
+    options = {"clusters": clusters, "scale": 0.3}
+    got = on_gpu(cluster_scores, *args, **options, spread=spread)
+    want = cluster_scores(*args, **options, spread=spread, backend="numpy")
+    assert np.isneginf(got[:, clusters:]).all()
+    assert np.allclose(got[:, :clusters], want[:, :clusters], rtol=1e-5, atol=1e-4)
+    still = spread._replace(variance=np.zeros(head_dim, np.float32))
+    got = on_gpu(cluster_scores, *args, **options, spread=still)
+    assert np.array_equal(got, on_gpu(cluster_scores, *args, **options))
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_a_query_that_is_not_finite_gives_nan_to_its_row_alone(on_gpu: Call, poison: float) -> None:
+    _, begin = runs(17, 40)
+    table = cluster_summaries(normal(0, 40, 64), begin, num_kv_heads=1, backend="numpy")
+    args, options = (table.means[0], table.scales[0]), {"clusters": 17, "scale": 1.0}
+    q = normal(1, 8, 64)
+    q[5] = 0
+    clean = on_gpu(cluster_scores, q, *args, **options)
+    q[3, 5] = poison
+    got = on_gpu(cluster_scores, q, *args, **options)
+    assert np.isnan(got[3, :17]).all()
+    assert not got[5, :17].any()
+    assert np.array_equal(np.delete(got, 3, 0), np.delete(clean, 3, 0))
 
 
 @pytest.mark.parametrize(("rows", "clusters"), SIZES)
