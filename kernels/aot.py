@@ -34,6 +34,7 @@ OPS = (
     "cluster_assign",
     "cluster_scores",
     "select_mass",
+    "cluster_estimate",
     "conv1d_int8",
 )
 TARGETS = (87, 90, 110)

@@ -127,6 +127,23 @@ typedef struct EvCudaSelection {
 int64_t ev_cuda_selection_bytes(int32_t num_kv_heads, int32_t rows, int32_t clusters);
 int ev_cuda_select_mass(const EvCudaSelection* s, void* stream);
 
+/* What clusters without a mark add to attention. */
+typedef struct EvCudaEstimate {
+  const float* densities; /* [num_kv_heads, rows, stride] */
+  const int32_t* counts;  /* [num_kv_heads, stride] */
+  const uint8_t* marks;   /* likewise */
+  const int8_t* means;    /* [num_kv_heads, stride, v_stride], of values */
+  const float* scales;    /* [num_kv_heads, stride] */
+  float* sum;             /* [num_kv_heads, rows] */
+  float* values;          /* [num_kv_heads, rows, v_stride] */
+  int32_t num_kv_heads;
+  int32_t rows;
+  int32_t stride;
+  int32_t v_stride;
+} EvCudaEstimate;
+
+int ev_cuda_cluster_estimate(const EvCudaEstimate* e, void* stream);
+
 #ifdef __cplusplus
 }
 #endif

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgevid.kernels.build import Shape, ceil_div
-from edgevid.ops import cluster_assign, cluster_scores, hash_codes, kv_seal, select_mass
+from edgevid.ops import cluster_assign, cluster_estimate, cluster_scores, hash_codes, kv_seal, select_mass
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import GpuOps
 from edgevid.ops.kv_pages import KvType, key_scales
+from edgevid.ops.kv_seal import LANES
 from edgevid.ops.paged_attention import Extent, NumpyCache
 
 ATTENTION_BOUND = 1e-4
@@ -54,6 +55,7 @@ def cases(sizes: Sizes) -> Iterator[Case]:
     yield from _attention(sizes, "f16")
     yield from _attention(sizes, "int8")
     yield from _clusters(sizes)
+    yield from _estimates(sizes)
 
 
 def _attention(s: Sizes, dtype: KvType) -> Iterator[Case]:
@@ -157,13 +159,6 @@ def _clusters(s: Sizes) -> Iterator[Case]:
         want = cluster_scores.cluster_scores(*table, **rule, backend="numpy")
         return _apart(ops.cluster_scores(*table, **rule)[:, :n], want[:, :n])
 
-    def spreads(ops: GpuOps) -> float:
-        table = (q, summaries.means[0], summaries.scales[0])
-        spread = cluster_scores.Spread(np.abs(centre[: s.head_dim]), np.abs(summaries.radii[0]))
-        rule: dict[str, Any] = {"clusters": n, "scale": s.head_dim**-0.5, "spread": spread}
-        want = cluster_scores.cluster_scores(*table, **rule, backend="numpy")
-        return _apart(ops.cluster_scores(*table, **rule)[:, :n], want[:, :n])
-
     def selects(ops: GpuOps) -> float:
         rule: dict[str, Any] = {"threshold": 0.9, "pooled": True, "exact": False, "max_tokens": 0}
         want = select_mass.select_mass(*selection, **rule, backend="numpy")
@@ -173,8 +168,33 @@ def _clusters(s: Sizes) -> Iterator[Case]:
     yield Case(f"cluster_assign, {s.tokens} codes", 0, assigns, 0)
     yield Case(f"cluster_summaries, {n} clusters", 2 * keys.nbytes, summarises, 1e-2)
     yield Case(f"cluster_scores, {rows} rows, {n} clusters", 0, scores, SCORE_BOUND)
-    yield Case(f"cluster_scores with spread, {rows} rows, {n} clusters", 0, spreads, SCORE_BOUND)
     yield Case(f"select_mass, {rows} rows, {n} clusters", 0, selects, 0)
+
+
+def _estimates(s: Sizes) -> Iterator[Case]:
+    """What estimates add to the choice of clusters, on a table of random numbers."""
+    rows, n = s.rows * s.group, ceil_div(s.clusters, LANES) * LANES
+    rng = np.random.default_rng(11)
+    means = rng.integers(-127, 128, (s.head_dim, n), dtype=np.int8)
+    table = np.abs(_normal(12, n)) / np.float32(127)
+    q, counts = _normal(13, rows, s.head_dim), rng.integers(1, 64, n, np.int32)
+    spread = cluster_scores.Spread(np.abs(_normal(14, s.head_dim)), np.abs(_normal(15, n)))
+    scale = s.head_dim**-0.5
+
+    def scores(ops: GpuOps) -> float:
+        rule: dict[str, Any] = {"clusters": n, "scale": scale, "spread": spread}
+        want = cluster_scores.cluster_scores(q, means, table, **rule, backend="numpy")
+        return _apart(ops.cluster_scores(q, means, table, **rule), want)
+
+    def estimates(ops: GpuOps) -> float:
+        values = rng.integers(-127, 128, (n, s.v_stride), dtype=np.int8)
+        given = np.exp(_normal(16, rows, n) - 8), counts, rng.random(n) < 0.2, values, table
+        want = cluster_estimate.cluster_estimate(*given, backend="numpy")
+        return max(map(_apart, ops.cluster_estimate(*given), want))
+
+    size = f"{rows} rows, {n} clusters"
+    yield Case(f"cluster_scores with spread, {size}", 0, scores, SCORE_BOUND)
+    yield Case(f"cluster_estimate, {size}", 0, estimates, ATTENTION_BOUND)
 
 
 def _normal(seed: int, *shape: int) -> Floats:

@@ -47,6 +47,21 @@ def cluster_estimate(
     return cluster_estimate_reference(densities, counts, marks, means, scales)
 
 
+def check_estimate(
+    densities: Floats,
+    counts: npt.NDArray[np.int32],
+    marks: Marks,
+    means: npt.NDArray[np.int8],
+    scales: Floats,
+) -> None:
+    """ValueError unless they keep the contract."""
+    stride, v_stride = means.shape
+    if any(a.shape != (stride,) for a in (counts, marks, scales)) or densities.shape[1] != stride:
+        raise ValueError("cluster_estimate: shapes disagree")
+    if stride % LANES or v_stride % LANES:
+        raise ValueError("cluster_estimate: shapes disagree")
+
+
 def cluster_estimate_reference(
     densities: Floats,
     counts: npt.NDArray[np.int32],
@@ -55,11 +70,7 @@ def cluster_estimate_reference(
     scales: Floats,
 ) -> tuple[Floats, Floats]:
     """The specification, with sums in float64."""
-    stride, v_stride = means.shape
-    if any(a.shape != (stride,) for a in (counts, marks, scales)) or densities.shape[1] != stride:
-        raise ValueError("cluster_estimate: shapes disagree")
-    if stride % LANES or v_stride % LANES:
-        raise ValueError("cluster_estimate: shapes disagree")
+    check_estimate(densities, counts, marks, means, scales)
     left = ~marks & (counts > 0)
     weights = densities[:, left].astype(np.float64) * counts[left]
     weights[weights < LEAST_WEIGHT] = 0

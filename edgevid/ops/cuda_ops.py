@@ -70,6 +70,16 @@ class _Selection(c.Structure):
     ]
 
 
+class _Estimate(c.Structure):
+    _fields_ = [
+        *(
+            (name, c.c_void_p)
+            for name in ("densities", "counts", "marks", "means", "scales", "sum", "values")
+        ),
+        *((name, c.c_int32) for name in ("num_kv_heads", "rows", "stride", "v_stride")),
+    ]
+
+
 class CudaDevice:
     """The device of the library.
 
@@ -139,6 +149,17 @@ class CudaDevice:
         selection = _Selection(*pointers, *sizes, workspace.pointer)
         self.launch("select_mass", c.byref(selection), None, keep=(*held, marks, workspace))
         return marks.read()
+
+    def cluster_estimate(
+        self, densities: Floats, counts: Ints, marks: Int8s, means: Int8s, scales: Floats
+    ) -> tuple[Floats, Floats]:
+        (rows, stride), v_stride = densities.shape, means.shape[1]
+        held = [self.put(array) for array in (densities, counts, marks, means, scales)]
+        total, values = self.empty((rows,), np.float32), self.empty((rows, v_stride), np.float32)
+        pointers = [buffer.pointer for buffer in (*held, total, values)]
+        estimate = _Estimate(*pointers, 1, rows, stride, v_stride)
+        self.launch("cluster_estimate", c.byref(estimate), None, keep=(*held, total, values))
+        return total.read(), values.read()
 
     def conv1d_int8(self, x: Int8s, layer: ConvLayer) -> Int8s:
         raise UsageError("conv1d_int8 has no CUDA kernel", fix="use backend='triton', 'native' or 'numpy'")

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edgevid.core.errors import UsageError
 from edgevid.ops.cluster_assign import check_joining
+from edgevid.ops.cluster_estimate import check_estimate
 from edgevid.ops.cluster_scores import Spread, check_table
 from edgevid.ops.conv1d_int8 import ConvLayer, Int8s, check_layer
 from edgevid.ops.dequantize import Floats
@@ -82,6 +83,10 @@ class Device(Protocol):
     ) -> Floats: ...
 
     def select_mass(self, masses: Masses, rule: MassRule) -> npt.NDArray[np.integer[Any]]: ...
+
+    def cluster_estimate(
+        self, densities: Floats, counts: Ints, marks: Int8s, means: Int8s, scales: Floats
+    ) -> tuple[Floats, Floats]: ...
 
     def conv1d_int8(self, x: Int8s, layer: ConvLayer) -> Int8s: ...
 
@@ -163,6 +168,20 @@ class GpuOps:
         resident = _f32(given.resident_max), _f32(given.resident_sum)
         held = Masses(_f32(given.scores), _i32(given.counts), *resident)
         return np.asarray(self._device.select_mass(held, how) != 0)
+
+    def cluster_estimate(
+        self,
+        densities: Floats,
+        counts: Ints,
+        marks: npt.NDArray[np.bool_],
+        means: Int8s,
+        scales: Floats,
+    ) -> tuple[Floats, Floats]:
+        """As :func:`edgevid.ops.cluster_estimate.cluster_estimate`."""
+        check_estimate(densities, counts, marks, means, scales)
+        attended = np.array(marks, np.int8)
+        table = np.array(means, np.int8, order="C"), _f32(scales)
+        return self._device.cluster_estimate(_f32(densities), _i32(counts), attended, *table)
 
     def KvCache(
         self,

@@ -81,6 +81,15 @@ class TritonDevice:
         marks = self.launch(select_mass, *tensors, **rule._asdict())
         return np.asarray(marks.cpu().numpy()[0])
 
+    def cluster_estimate(
+        self, densities: Floats, counts: Ints, marks: Int8s, means: Int8s, scales: Floats
+    ) -> tuple[Floats, Floats]:
+        from edgevid.kernels.cluster_estimate import cluster_estimate
+
+        tensors = [self.put(array[None]) for array in (densities, counts, marks, means, scales)]
+        total, values = self.launch(cluster_estimate, *tensors)
+        return total.cpu().numpy()[0], values.cpu().numpy()[0]
+
     def conv1d_int8(self, x: Int8s, layer: ConvLayer) -> Int8s:
         from edgevid.kernels.conv1d_int8 import conv1d_int8
 

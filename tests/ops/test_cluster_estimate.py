@@ -40,23 +40,33 @@ def test_moments_equal_their_reference(isa: str, clusters: int, head_dim: int) -
     assert np.allclose(got.variance, want.variance, rtol=1e-2, atol=1e-3)
 
 
-@pytest.mark.parametrize("clusters", CLUSTERS)
-@pytest.mark.parametrize("head_dim", HEAD_DIMS)
-@pytest.mark.parametrize("rows", [0, 1, 2, 5, 6, 7, 30])
-def test_estimates_equal_their_reference(isa: str, clusters: int, head_dim: int, rows: int) -> None:
+def estimate_case(clusters: int, head_dim: int, rows: int) -> tuple[Any, ...]:
+    """Arguments of cluster_estimate: 50 values in runs, of which a third is attended."""
     order, begin = runs(clusters, 50)
-    moments = moments_of(normal(2, 50, head_dim)[order], begin)
+    moments = cluster_moments_reference(
+        *[normal(2, 50, head_dim)[order]] * 2, begin, num_kv_heads=1
+    )
     means, scales = moments.value_means[0], moments.value_scales[0]
     counts, marks = np.zeros(len(means), np.int32), np.zeros(len(means), np.bool_)
     counts[:clusters] = np.diff(begin)
     marks[:clusters] = np.random.default_rng(clusters).random(clusters) < 0.3
-    densities = np.exp(normal(3, rows, len(means)) - 3)
-    got_sum, got = cluster_estimate(densities, counts, marks, means, scales)
-    want_sum, want = cluster_estimate_reference(densities, counts, marks, means, scales)
-    assert got.shape == want.shape == (rows, means.shape[1])
-    assert np.allclose(got_sum, want_sum, rtol=clusters * EPS, atol=0)
-    size = want_sum[:, None] * (np.abs(means).max() * scales.max())
-    assert (np.abs(got - want) <= (clusters + 2) * EPS * size + 1e-12).all()
+    return np.exp(normal(3, rows, len(means)) - 3), counts, marks, means, scales
+
+
+def check_estimates(got: Any, want: Any, case: tuple[Any, ...], clusters: int) -> None:
+    *_, means, scales = case
+    assert got[1].shape == want[1].shape == (len(case[0]), means.shape[1])
+    assert np.allclose(got[0], want[0], rtol=clusters * EPS, atol=0)
+    size = want[0][:, None] * (np.abs(means).max() * scales.max())
+    assert (np.abs(got[1] - want[1]) <= (clusters + 2) * EPS * size + 1e-12).all()
+
+
+@pytest.mark.parametrize("clusters", CLUSTERS)
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+@pytest.mark.parametrize("rows", [0, 1, 2, 5, 6, 7, 30])
+def test_estimates_equal_their_reference(isa: str, clusters: int, head_dim: int, rows: int) -> None:
+    case = estimate_case(clusters, head_dim, rows)
+    check_estimates(cluster_estimate(*case), cluster_estimate_reference(*case), case, clusters)
 
 
 def test_what_weighs_next_to_nothing_counts_as_nothing(isa: str) -> None:
