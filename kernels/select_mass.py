@@ -2,7 +2,8 @@
 
 ::
 
-    row_masses   scores -> densities in place; what a row lacks to its share, its resident share, 1 / total
+    row_masses   scores -> densities in place; what a row lacks to its share, its resident share, 1 / total;
+                 in doubt: densities times what an estimate can be off, and what it lacks to that
     pool_rows    densities of all rows, each over its row's total, added up
     take_mass    clusters from the highest density down, by buckets or one by one (exact)
     cap_tokens   the densest of the taken that fit
@@ -31,6 +32,8 @@ def row_masses(
     counts,
     resident_max,
     resident_sum,
+    row_doubts,
+    cluster_doubts,
     lacks,
     shares,
     inverses,
@@ -38,6 +41,7 @@ def row_masses(
     rows,
     clusters,
     threshold,
+    DOUBT: tl.constexpr,
     BLOCK_C: tl.constexpr,
 ):
     head = tl.program_id(1)
@@ -51,8 +55,13 @@ def row_masses(
     density = tl.where(inside, tl.exp(score - top), 0.0)
     resident = tl.load(resident_sum + row).to(tl.float64) * tl.exp(highest - top).to(tl.float64)
     total = resident + tl.sum(density.to(tl.float64) * count.to(tl.float64))
+    lack = threshold * total - resident
+    if DOUBT:
+        of_cluster = tl.load(cluster_doubts + head * clusters + c, mask=inside, other=0.0)
+        density *= tl.minimum(tl.load(row_doubts + row) * of_cluster, 1.0)
+        lack = tl.sum(density.to(tl.float64) * count.to(tl.float64)) - (1.0 - threshold) * total
     if (total > 0) & (total < float("inf")):
-        tl.store(lacks + row, threshold * total - resident)
+        tl.store(lacks + row, lack)
         tl.store(shares + row, resident / total)
         tl.store(inverses + row, (1.0 / total).to(tl.float32))
     else:
@@ -92,6 +101,7 @@ def take_mass(
     threshold,
     POOLED: tl.constexpr,
     EXACT: tl.constexpr,
+    DOUBT: tl.constexpr,
     BUCKETS: tl.constexpr,
     BLOCK_C: tl.constexpr,
 ):
@@ -99,16 +109,17 @@ def take_mass(
     c = tl.arange(0, BLOCK_C)
     inside = c < clusters
     count = tl.load(counts + head * clusters + c, mask=inside, other=0)
-    if POOLED:
-        row = head
+    row = head if POOLED else head * rows + tl.program_id(0)
+    density = tl.load(densities + row * clusters + c, mask=inside, other=0.0)
+    mass = density.to(tl.float64) * count.to(tl.float64)
+    if not POOLED:
+        lack = tl.load(lacks + row)
+    elif DOUBT:
+        lack = tl.sum(mass) - (1.0 - threshold) * rows
+    else:
         lack = tl.full([], 1.0, tl.float64) * threshold * rows
         for r in range(rows):
             lack -= tl.load(shares + head * rows + r)
-    else:
-        row = head * rows + tl.program_id(0)
-        lack = tl.load(lacks + row)
-    density = tl.load(densities + row * clusters + c, mask=inside, other=0.0)
-    mass = density.to(tl.float64) * count.to(tl.float64)
     taken = tl.zeros([BLOCK_C], tl.int1)
     if (threshold >= 1.0) | (tl.load(everything + head) != 0):
         taken = inside
@@ -164,6 +175,7 @@ def select_mass(
     counts: torch.Tensor,
     resident_max: torch.Tensor,
     resident_sum: torch.Tensor,
+    doubt: tuple[torch.Tensor, torch.Tensor] | None = None,
     *,
     threshold: float,
     pooled: bool,
@@ -171,8 +183,8 @@ def select_mass(
     max_tokens: int,
 ) -> torch.Tensor:
     """int8 marks [kv_heads, clusters] from ``scores`` float32 [kv_heads, rows, clusters] (overwritten),
-    ``counts`` int32 [kv_heads, clusters], resident maxima and sums float32 [kv_heads, rows]. ValueError
-    beyond 16384 clusters."""
+    ``counts`` int32 [kv_heads, clusters], resident maxima and sums float32 [kv_heads, rows]. ``doubt``:
+    float32 [kv_heads, rows] and [kv_heads, clusters]. ValueError beyond 16384 clusters."""
     heads, rows, clusters = scores.shape
     if clusters > MAX_CLUSTERS:
         raise ValueError(f"select_mass: at most {MAX_CLUSTERS} clusters")
@@ -189,6 +201,7 @@ def select_mass(
             counts,
             resident_max,
             resident_sum,
+            *(doubt or (resident_sum, scores)),
             lacks,
             shares,
             inverses,
@@ -196,6 +209,7 @@ def select_mass(
             rows,
             clusters,
             threshold,
+            DOUBT=doubt is not None,
             **block,
         )
     pool_rows[(ceil_div(clusters, BLOCK_POOL), heads)](
@@ -215,6 +229,7 @@ def select_mass(
             threshold,
             POOLED=pooled,
             EXACT=exact,
+            DOUBT=doubt is not None,
             BUCKETS=BUCKETS,
             **block,
         )
@@ -224,66 +239,50 @@ def select_mass(
 
 
 def builds(shape: Shape) -> list[Build]:
-    """All four, the selection pooled by buckets, for up to the shape's clusters."""
+    """All four, the selection pooled by buckets, for up to the shape's clusters; two also in doubt."""
     block = {"BLOCK_C": power_of_two(shape.max_clusters)}
     warps = warps_for(shape.max_clusters)
     per_row = dict.fromkeys(("lacks", "shares"), "*fp64")
     sizes = {"rows": "i32", "clusters": "i32"}
     flags = {"everything": "*i32"}
-    return [
-        Build(
-            "select_mass_rows",
-            row_masses,
-            {
-                "scores": "*fp32",
-                "counts": "*i32",
-                **dict.fromkeys(("resident_max", "resident_sum"), "*fp32"),
-                **per_row,
-                "inverses": "*fp32",
-                **flags,
-                **sizes,
-                "threshold": "fp32",
-            },
-            block,
-            ("rows", "kv_heads", "1"),
-            warps,
-        ),
+    given = ("scores", "resident_max", "resident_sum", "row_doubts", "cluster_doubts", "inverses")
+    row_types = {**dict.fromkeys(given, "*fp32"), "counts": "*i32", **per_row, **flags, **sizes}
+    pool_types = {**dict.fromkeys(("densities", "inverses", "pool"), "*fp32"), **sizes}
+    take_types = {"densities": "*fp32", "counts": "*i32", **per_row, **flags, "marks": "*i8", **sizes}
+    cap_types = {"pool": "*fp32", "counts": "*i32", **flags, "marks": "*i8", "clusters": "i32"}
+    made = [
         Build(
             "select_mass_pool",
             pool_rows,
-            {**dict.fromkeys(("densities", "inverses", "pool"), "*fp32"), **sizes},
+            pool_types,
             {"BLOCK": BLOCK_POOL},
             ("ceil(clusters / BLOCK)", "kv_heads", "1"),
         ),
         Build(
-            "select_mass_take",
-            take_mass,
-            {
-                "densities": "*fp32",
-                "counts": "*i32",
-                **per_row,
-                **flags,
-                "marks": "*i8",
-                **sizes,
-                "threshold": "fp32",
-            },
-            {**block, "POOLED": True, "EXACT": False, "BUCKETS": BUCKETS},
-            ("1", "kv_heads", "1"),
-            warps,
-        ),
-        Build(
             "select_mass_cap",
             cap_tokens,
-            {
-                "pool": "*fp32",
-                "counts": "*i32",
-                **flags,
-                "marks": "*i8",
-                "clusters": "i32",
-                "max_tokens": "i32",
-            },
+            {**cap_types, "max_tokens": "i32"},
             block,
             ("kv_heads", "1", "1"),
             warps,
         ),
     ]
+    for suffix, doubt in (("", False), ("_doubt", True)):
+        rows = Build(
+            f"select_mass_rows{suffix}",
+            row_masses,
+            {**row_types, "threshold": "fp32"},
+            {**block, "DOUBT": doubt},
+            ("rows", "kv_heads", "1"),
+            warps,
+        )
+        take = Build(
+            f"select_mass_take{suffix}",
+            take_mass,
+            {**take_types, "threshold": "fp32"},
+            {**block, "POOLED": True, "EXACT": False, "DOUBT": doubt, "BUCKETS": BUCKETS},
+            ("1", "kv_heads", "1"),
+            warps,
+        )
+        made += [rows, take]
+    return made

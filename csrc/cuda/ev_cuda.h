@@ -109,11 +109,13 @@ int ev_cuda_cluster_scores(const EvCudaScores* s, void* stream);
 
 /* One selection per KV head. */
 typedef struct EvCudaSelection {
-  float* scores;             /* [num_kv_heads, rows, clusters], overwritten */
-  const int32_t* counts;     /* [num_kv_heads, clusters] */
-  const float* resident_max; /* [num_kv_heads, rows] */
-  const float* resident_sum; /* likewise */
-  uint8_t* marks;            /* [num_kv_heads, clusters]: 1 selected, 0 not */
+  float* scores;               /* [num_kv_heads, rows, clusters], overwritten */
+  const int32_t* counts;       /* [num_kv_heads, clusters] */
+  const float* resident_max;   /* [num_kv_heads, rows] */
+  const float* resident_sum;   /* likewise */
+  const float* row_doubts;     /* [num_kv_heads, rows]; read with cluster_doubts only */
+  const float* cluster_doubts; /* [num_kv_heads, clusters]; NULL: what is left out is not estimated */
+  uint8_t* marks;              /* [num_kv_heads, clusters]: 1 selected, 0 not */
   int32_t num_kv_heads;
   int32_t rows;
   int32_t clusters;

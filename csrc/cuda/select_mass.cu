@@ -49,9 +49,18 @@ __global__ void row_masses(EvCudaSelection s, Work w) {
   }
   const double resident = static_cast<double>(s.resident_sum[row]) * expf(s.resident_max[row] - top);
   const double total = resident + reduce_block(mass, Sum());
+  double lack = s.threshold * total - resident;
+  if (s.cluster_doubts) {
+    double in_doubt = 0.0;
+    for (int c = static_cast<int>(threadIdx.x); c < s.clusters; c += kThreads) {
+      scores[c] *= fminf(s.row_doubts[row] * s.cluster_doubts[head * s.clusters + c], 1.0f);
+      in_doubt += static_cast<double>(scores[c]) * s.counts[head * s.clusters + c];
+    }
+    lack = reduce_block(in_doubt, Sum()) - (1.0 - s.threshold) * total;
+  }
   if (threadIdx.x != 0) return;
   if (total > 0.0 && total < INFINITY) {
-    w.lacks[row] = s.threshold * total - resident;
+    w.lacks[row] = lack;
     w.shares[row] = resident / total;
     w.inverses[row] = static_cast<float>(1.0 / total);
   } else {
@@ -117,6 +126,19 @@ __device__ void take_buckets(const float* density, const int32_t* counts, int cl
     if (bucket_of(density[c], highest) < buckets && counts[c] > 0) marks[c] = 1;
 }
 
+// What the rows' pooled masses lack to what is to be selected of them.
+__device__ double pooled_lack(const EvCudaSelection& s, const Work& w, int64_t head) {
+  double lack = static_cast<double>(s.threshold) * s.rows;
+  if (!s.cluster_doubts) {
+    for (int r = 0; r < s.rows; ++r) lack -= w.shares[head * s.rows + r];
+    return lack;
+  }
+  double in_doubt = 0.0;
+  for (int c = static_cast<int>(threadIdx.x); c < s.clusters; c += kThreads)
+    in_doubt += static_cast<double>(w.pool[head * s.clusters + c]) * s.counts[head * s.clusters + c];
+  return reduce_block(in_doubt, Sum()) - (s.rows - lack);
+}
+
 __global__ void take_mass(EvCudaSelection s, Work w) {
   const int64_t head = blockIdx.y, row = head * s.rows + blockIdx.x;
   const int32_t* counts = s.counts + head * s.clusters;
@@ -125,9 +147,7 @@ __global__ void take_mass(EvCudaSelection s, Work w) {
     for (int c = static_cast<int>(threadIdx.x); c < s.clusters; c += kThreads) marks[c] = counts[c] > 0;
     return;
   }
-  double lack = s.pooled ? static_cast<double>(s.threshold) * s.rows : w.lacks[row];
-  if (s.pooled)
-    for (int r = 0; r < s.rows; ++r) lack -= w.shares[head * s.rows + r];
+  const double lack = s.pooled ? pooled_lack(s, w, head) : w.lacks[row];
   const float* density = s.pooled ? w.pool + head * s.clusters : s.scores + row * s.clusters;
   if (s.exact) {
     take_exact(density, counts, s.clusters, lack, marks);

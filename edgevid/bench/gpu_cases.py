@@ -176,7 +176,7 @@ def _estimates(s: Sizes) -> Iterator[Case]:
     rows, n = s.rows * s.group, ceil_div(s.clusters, LANES) * LANES
     rng = np.random.default_rng(11)
     means = rng.integers(-127, 128, (s.head_dim, n), dtype=np.int8)
-    table = np.abs(_normal(12, n)) / np.float32(127)
+    table: Floats = np.abs(_normal(12, n) * np.float32(0.01))
     q, counts = _normal(13, rows, s.head_dim), rng.integers(1, 64, n, np.int32)
     spread = cluster_scores.Spread(np.abs(_normal(14, s.head_dim)), np.abs(_normal(15, n)))
     scale = s.head_dim**-0.5
@@ -186,14 +186,23 @@ def _estimates(s: Sizes) -> Iterator[Case]:
         want = cluster_scores.cluster_scores(q, means, table, **rule, backend="numpy")
         return _apart(ops.cluster_scores(q, means, table, **rule), want)
 
+    def selects(ops: GpuOps) -> float:
+        masses = _normal(17, rows, n) * np.float32(3), counts, _normal(18, rows), np.ones(rows, np.float32)
+        doubt = cluster_scores.doubt_of(q, spread, scale=scale)
+        rule: dict[str, Any] = {"threshold": 0.97, "pooled": True, "exact": False, "max_tokens": 0}
+        want = select_mass.select_mass(*masses, **rule, doubt=doubt, backend="numpy")
+        return _differing(ops.select_mass(*masses, **rule, doubt=doubt), want)
+
     def estimates(ops: GpuOps) -> float:
         values = rng.integers(-127, 128, (n, s.v_stride), dtype=np.int8)
-        given = np.exp(_normal(16, rows, n) - 8), counts, rng.random(n) < 0.2, values, table
+        densities: Floats = np.exp(_normal(16, rows, n) - 8)
+        given = densities, counts, rng.random(n) < 0.2, values, table
         want = cluster_estimate.cluster_estimate(*given, backend="numpy")
         return max(map(_apart, ops.cluster_estimate(*given), want))
 
     size = f"{rows} rows, {n} clusters"
     yield Case(f"cluster_scores with spread, {size}", 0, scores, SCORE_BOUND)
+    yield Case(f"select_mass in doubt, {size}", 0, selects, 0)
     yield Case(f"cluster_estimate, {size}", 0, estimates, ATTENTION_BOUND)
 
 

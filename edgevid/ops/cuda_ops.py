@@ -23,7 +23,7 @@ from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import Codes
 from edgevid.ops.kv_pages import KvType, element_type, key_scales
 from edgevid.ops.kv_seal import LANES
-from edgevid.ops.select_mass import Masses, MassRule
+from edgevid.ops.select_mass import Doubt, Masses, MassRule
 
 VARIABLE = "EDGEVID_CUDA_LIBRARY"
 _TYPES: dict[KvType, int] = {"f16": 0, "f32": 1, "int8": 2}  # of _Pages
@@ -62,7 +62,8 @@ class _Scores(c.Structure):
 
 class _Selection(c.Structure):
     _fields_ = [
-        *((name, c.c_void_p) for name in ("scores", "counts", "resident_max", "resident_sum", "marks")),
+        *((name, c.c_void_p) for name in ("scores", "counts", "resident_max", "resident_sum")),
+        *((name, c.c_void_p) for name in ("row_doubts", "cluster_doubts", "marks")),
         *((name, c.c_int32) for name in ("num_kv_heads", "rows", "clusters", "max_tokens")),
         ("threshold", c.c_float),
         *((name, c.c_int32) for name in ("pooled", "exact")),
@@ -139,12 +140,14 @@ class CudaDevice:
         self.launch("cluster_scores", c.byref(scores), None, keep=(*held, out))
         return out.read()
 
-    def select_mass(self, masses: Masses, rule: MassRule) -> npt.NDArray[np.integer[Any]]:
+    def select_mass(
+        self, masses: Masses, rule: MassRule, doubt: Doubt | None
+    ) -> npt.NDArray[np.integer[Any]]:
         rows, clusters = masses.scores.shape
         marks = self.empty((clusters,), np.uint8)
         workspace = self.empty((self.library.ev_cuda_selection_bytes(1, rows, clusters),), np.uint8)
-        held = [self.put(array) for array in masses]
-        pointers = [buffer.pointer for buffer in (*held, marks)]
+        held = [self.put(array) for array in (*masses, *(doubt or ()))]
+        pointers = [buffer.pointer for buffer in held] + [None] * (6 - len(held)) + [marks.pointer]
         sizes = (1, rows, clusters, rule.max_tokens, rule.threshold, rule.pooled, rule.exact)
         selection = _Selection(*pointers, *sizes, workspace.pointer)
         self.launch("select_mass", c.byref(selection), None, keep=(*held, marks, workspace))

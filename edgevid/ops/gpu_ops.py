@@ -22,7 +22,7 @@ from edgevid.ops.hash_codes import Codes, check_keys, hyperplanes
 from edgevid.ops.kv_pages import KvType, element_type
 from edgevid.ops.kv_seal import check_runs
 from edgevid.ops.paged_attention import Extent, check_order, check_page_size, group_of, slots_of
-from edgevid.ops.select_mass import Masses, MassRule, check_selection
+from edgevid.ops.select_mass import Doubt, Masses, MassRule, check_selection
 
 Ints = npt.NDArray[np.int32]
 Record = list[Callable[[], object]]
@@ -82,7 +82,9 @@ class Device(Protocol):
         scale: float,
     ) -> Floats: ...
 
-    def select_mass(self, masses: Masses, rule: MassRule) -> npt.NDArray[np.integer[Any]]: ...
+    def select_mass(
+        self, masses: Masses, rule: MassRule, doubt: Doubt | None
+    ) -> npt.NDArray[np.integer[Any]]: ...
 
     def cluster_estimate(
         self, densities: Floats, counts: Ints, marks: Int8s, means: Int8s, scales: Floats
@@ -161,13 +163,17 @@ class GpuOps:
         table = np.array(means, np.int8, order="C"), _f32(scales)
         return self._device.cluster_scores(_f32(q), *table, spread, clusters, scale)
 
-    def select_mass(self, *masses: npt.NDArray[Any], **rule: Any) -> npt.NDArray[np.bool_]:
+    def select_mass(
+        self, *masses: npt.NDArray[Any], doubt: Doubt | None = None, **rule: Any
+    ) -> npt.NDArray[np.bool_]:
         """As :func:`edgevid.ops.select_mass.select_mass`."""
         given, how = Masses(*masses), MassRule(**rule)
-        check_selection(given, how)
+        check_selection(given, how, doubt)
         resident = _f32(given.resident_max), _f32(given.resident_sum)
         held = Masses(_f32(given.scores), _i32(given.counts), *resident)
-        return np.asarray(self._device.select_mass(held, how) != 0)
+        if doubt is not None:
+            doubt = Doubt(_f32(doubt.rows), _f32(doubt.clusters))
+        return np.asarray(self._device.select_mass(held, how, doubt) != 0)
 
     def cluster_estimate(
         self,

@@ -95,11 +95,13 @@ def select_mass(
     return select_mass_reference(masses, rule, doubt)
 
 
-def check_selection(masses: Masses, rule: MassRule) -> None:
+def check_selection(masses: Masses, rule: MassRule, doubt: Doubt | None = None) -> None:
     """ValueError unless they keep the contract."""
     rows, clusters = masses.scores.shape
     resident = masses.resident_max.shape, masses.resident_sum.shape
     if masses.counts.shape != (clusters,) or resident != ((rows,), (rows,)):
+        raise ValueError("select_mass: shapes disagree")
+    if doubt is not None and (doubt.rows.shape, doubt.clusters.shape) != ((rows,), (clusters,)):
         raise ValueError("select_mass: shapes disagree")
     if not 0 <= rule.threshold <= 1:
         raise ValueError("select_mass: the threshold is a share")
@@ -107,7 +109,7 @@ def check_selection(masses: Masses, rule: MassRule) -> None:
 
 def select_mass_reference(masses: Masses, rule: MassRule, doubt: Doubt | None = None) -> Marks:
     """The specification; densities in float32, sums in float64."""
-    check_selection(masses, rule)
+    check_selection(masses, rule, doubt)
     scores, counts, resident_max, resident_sum = masses
     threshold, pooled, exact, max_tokens = rule
     rows, clusters = scores.shape

@@ -17,7 +17,7 @@ from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import SCALE, Codes
 from edgevid.ops.kv_pages import KvType, key_scales
 from edgevid.ops.kv_seal import RADIUS_SLACK
-from edgevid.ops.select_mass import Masses, MassRule
+from edgevid.ops.select_mass import Doubt, Masses, MassRule
 
 
 class TritonDevice:
@@ -74,11 +74,14 @@ class TritonDevice:
         out = self.launch(cluster_scores, *tensors, spreads, clusters=clusters, scale=scale)
         return np.asarray(out.cpu().numpy()[0])
 
-    def select_mass(self, masses: Masses, rule: MassRule) -> npt.NDArray[np.integer[Any]]:
+    def select_mass(
+        self, masses: Masses, rule: MassRule, doubt: Doubt | None
+    ) -> npt.NDArray[np.integer[Any]]:
         from edgevid.kernels.select_mass import select_mass
 
         tensors = [self.put(array[None]) for array in masses]
-        marks = self.launch(select_mass, *tensors, **rule._asdict())
+        doubts = None if doubt is None else tuple(self.put(array[None]) for array in doubt)
+        marks = self.launch(select_mass, *tensors, doubts, **rule._asdict())
         return np.asarray(marks.cpu().numpy()[0])
 
     def cluster_estimate(

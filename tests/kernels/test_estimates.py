@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from edgevid.ops.cluster_estimate import LEAST_WEIGHT, cluster_estimate, cluster_estimate_reference
-from tests.ops.test_cluster_estimate import check_estimates, estimate_case
+from edgevid.ops.select_mass import Doubt, select_mass
+from tests.ops.cases import normal
+from tests.ops.test_cluster_estimate import check_estimates, estimate_case, sure_and_doubtful
 from tests.ops.test_cluster_scores import CLUSTERS, HEAD_DIMS
+from tests.ops.test_select_mass import SIZES, Case
 
 Call = Callable[..., Any]
 
@@ -49,3 +52,33 @@ def test_what_is_attended_is_not_estimated_whatever_it_holds(on_gpu: Call) -> No
     total, values = on_gpu(cluster_estimate, densities, counts, attended, np.ones((16, 16), np.int8), scales)
     assert not total.any()
     assert not values.any()
+
+
+@pytest.mark.parametrize(("rows", "clusters"), [*SIZES, (7, 48), (30, 400)])
+@pytest.mark.parametrize("pooled", [True, False])
+@pytest.mark.parametrize("exact", [True, False])
+def test_selection_in_doubt(on_gpu: Call, rows: int, clusters: int, pooled: bool, exact: bool) -> None:
+    case = Case.random(min(rows, 7), clusters)
+    doubt = Doubt(np.abs(normal(1, min(rows, 7))), np.abs(normal(2, clusters)))
+    for threshold, max_tokens in ((0.0, 0), (0.3, 100), (0.8, 0), (0.99, 100), (1.0, 0)):
+        options = {"threshold": threshold, "pooled": pooled, "exact": exact, "max_tokens": max_tokens}
+        got = on_gpu(select_mass, *case, **options, doubt=doubt)
+        want = case.select(**options, doubt=doubt, backend="numpy")
+        # Sums differ in their last bits, so a cluster at a bucket's edge may fall on either side.
+        assert (got != want).sum() <= max(0 if clusters < 16 else 1, 0.01 * clusters)
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_what_is_sure_needs_no_selection_however_much_it_holds(on_gpu: Call, pooled: bool) -> None:
+    case, doubt = sure_and_doubtful()
+    marks = on_gpu(select_mass, *case, threshold=0.9, pooled=pooled, doubt=doubt)
+    assert marks.tolist() == [False, True] + 14 * [False]
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_a_row_that_cannot_be_judged_takes_everything_in_doubt(on_gpu: Call, pooled: bool) -> None:
+    case = Case.random(5, 40)
+    case.scores[2, 7] = np.nan
+    doubt = Doubt(np.zeros(5, np.float32), np.zeros(40, np.float32))
+    got = on_gpu(select_mass, *case, threshold=0.5, pooled=pooled, doubt=doubt)
+    assert np.array_equal(got, case.counts > 0)

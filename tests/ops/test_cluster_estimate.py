@@ -143,24 +143,20 @@ def test_clusters_of_equal_tokens_are_estimated_without_loss(native: Any, backen
     assert np.abs(part - whole).max() < 0.02  # values are kept in 8 bits
 
 
-def test_what_is_sure_needs_no_selection_however_much_it_holds(isa: str) -> None:
-    """Of two halves of the mass the one whose tokens differ is attended."""
+def sure_and_doubtful() -> tuple[Case, Doubt]:
+    """Two clusters of half the mass each; only the tokens of the second differ."""
     scores = np.zeros((3, 16), np.float32)
     scores[:, 2:] = -np.inf
     counts = np.array([50, 50] + 14 * [0], np.int32)
-    resident = np.full(3, -20, np.float32), np.ones(3, np.float32)
-    doubt = Doubt(np.full(3, 2, np.float32), np.array([0, 0.4] + 14 * [0], np.float32))
+    case = Case(scores, counts, np.full(3, -20, np.float32), np.ones(3, np.float32))
+    return case, Doubt(np.full(3, 2, np.float32), np.array([0, 0.4] + 14 * [0], np.float32))
+
+
+def test_what_is_sure_needs_no_selection_however_much_it_holds(isa: str) -> None:
+    case, doubt = sure_and_doubtful()
     for backend in ("native", "numpy"):
         for pooled in (True, False):
-            marks = select_mass(
-                scores,
-                counts,
-                *resident,
-                threshold=0.9,
-                pooled=pooled,
-                doubt=doubt,
-                backend=cast(Backend, backend),
-            )
+            marks = case.select(threshold=0.9, pooled=pooled, doubt=doubt, backend=backend)
             assert marks.tolist() == [False, True] + 14 * [False]
 
 
