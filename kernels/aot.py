@@ -35,6 +35,7 @@ OPS = (
     "cluster_scores",
     "select_mass",
     "cluster_estimate",
+    "cluster_moments",
     "conv1d_int8",
 )
 TARGETS = (87, 90, 110)

@@ -64,11 +64,25 @@ def copy_tokens(
 
 @triton.jit
 def load_run(keys, start, last, head, d, HEADS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_T: tl.constexpr):
-    """A head's keys of BLOCK_T rows before ``last``, 0 where there is none, and where there is one."""
+    """A head's part of BLOCK_T rows before ``last``, 0 where there is none, and where there is one."""
     t = start + tl.arange(0, BLOCK_T)
     mask = (t < last)[:, None] & (d < HEAD_DIM)[None, :]
     row = (t.to(tl.int64) * HEADS + head) * HEAD_DIM
     return tl.load(keys + row[:, None] + d[None, :], mask=mask, other=0.0), mask
+
+
+@triton.jit
+def mean_codes(
+    rows, first, last, head, d, HEADS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_T: tl.constexpr
+):
+    """The mean of a run of a head's rows as whole numbers within +-127, and their scale."""
+    total = tl.zeros(d.shape, tl.float32)
+    for start in range(first, last, BLOCK_T):
+        row, _ = load_run(rows, start, last, head, d, HEADS, HEAD_DIM, BLOCK_T)
+        total += tl.sum(row, 0)
+    mean = tl.div_rn(total, (last - first).to(tl.float32))
+    scale = tl.div_rn(tl.max(tl.abs(mean)), 127.0)
+    return round_half_even(tl.div_rn(mean, tl.where(scale > 0, scale, 1.0))), scale
 
 
 @triton.jit
@@ -90,13 +104,7 @@ def summarise(
     first = tl.load(begin + cluster)
     last = tl.load(begin + cluster + 1)
     d = tl.arange(0, BLOCK_D)
-    total = tl.zeros([BLOCK_D], tl.float32)
-    for start in range(first, last, BLOCK_T):
-        key, _ = load_run(keys, start, last, head, d, HEADS, HEAD_DIM, BLOCK_T)
-        total += tl.sum(key, 0)
-    mean = tl.div_rn(total, (last - first).to(tl.float32))
-    scale = tl.div_rn(tl.max(tl.abs(mean)), 127.0)
-    codes = round_half_even(tl.div_rn(mean, tl.where(scale > 0, scale, 1.0)))
+    codes, scale = mean_codes(keys, first, last, head, d, HEADS, HEAD_DIM, BLOCK_T)
     stored = codes * scale
     farthest = 0.0
     for start in range(first, last, BLOCK_T):

@@ -79,6 +79,26 @@ int ev_cuda_cluster_summaries(const float* keys, const int32_t* begin, int32_t c
                               int32_t num_kv_heads, int32_t head_dim, int8_t* means, float* scales,
                               float* radii, void* stream);
 
+/* What estimates clusters, as ev_cuda_cluster_summaries of keys and values both. What lies past the clusters
+ * is left alone. */
+typedef struct EvCudaMoments {
+  const float* keys;    /* [n, num_kv_heads * head_dim] */
+  const float* values;  /* likewise */
+  const int32_t* begin; /* [clusters + 1] */
+  int8_t* value_means;  /* [num_kv_heads, stride, v_stride]; 0 from head_dim on */
+  float* value_scales;  /* [num_kv_heads, stride] */
+  float* spreads;       /* likewise */
+  float* variance;      /* [num_kv_heads, head_dim] */
+  float* squares;       /* workspace [num_kv_heads, clusters, head_dim] */
+  int32_t clusters;
+  int32_t stride;
+  int32_t num_kv_heads;
+  int32_t head_dim;
+  int32_t v_stride;
+} EvCudaMoments;
+
+int ev_cuda_cluster_moments(const EvCudaMoments* m, void* stream);
+
 /* keys f32 [n, dims], centre f32 [dims], planes [dims] (bit b of word j: H[j, b] is +1), codes [n]; dims <=
  * 65536. */
 int ev_cuda_hash_codes(const float* keys, const float* centre, const uint32_t* planes, uint32_t* codes,

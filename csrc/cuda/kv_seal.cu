@@ -1,8 +1,6 @@
 // kv_seal: tokens moved bit for bit, a block per token and KV head; a summary per cluster, a block per
 // cluster and KV head with a thread per dim.
-#include <cmath>
-
-#include "cuda/device.h"
+#include "cuda/mean_codes.h"
 
 namespace ev::cuda {
 namespace {
@@ -42,14 +40,8 @@ __global__ void summarise(const float* keys, const int32_t* begin, int stride, i
   const int64_t width = int64_t{num_kv_heads} * head_dim;
   const float* mine = keys + int64_t{head} * head_dim;
 
-  float mean = 0.0f;
+  const auto [code, scale] = mean_code({mine, width, first, last}, head_dim);
   if (d < head_dim) {
-    for (int t = first; t < last; ++t) mean += mine[t * width + d];
-    mean = __fdiv_rn(mean, static_cast<float>(last - first));
-  }
-  const float scale = __fdiv_rn(reduce_block(fabsf(mean), Max()), 127.0f);
-  if (d < head_dim) {
-    const int code = __float2int_rn(__fdiv_rn(mean, scale > 0.0f ? scale : 1.0f));
     stored[d] = static_cast<float>(code) * scale;
     means[(int64_t{head} * head_dim + d) * stride + cluster] = static_cast<int8_t>(code);
   }

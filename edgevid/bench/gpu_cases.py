@@ -153,6 +153,13 @@ def _clusters(s: Sizes) -> Iterator[Case]:
         steps = _apart(means.astype(np.int32), summaries.means.astype(np.int32)) * 1e-2
         return max(steps, _apart(scales, summaries.scales), _apart(radii, summaries.radii) * 0.1)
 
+    def measures(ops: GpuOps) -> float:
+        tokens = keys[order], keys[order] * np.float32(0.5), begin
+        got = ops.cluster_moments(*tokens, num_kv_heads=s.num_kv_heads)
+        want = kv_seal.cluster_moments(*tokens, num_kv_heads=s.num_kv_heads, backend="numpy")
+        steps = _apart(got.value_means.astype(np.int32), want.value_means.astype(np.int32)) * 1e-2
+        return max(steps, *map(_apart, got[1:], want[1:]))
+
     def scores(ops: GpuOps) -> float:
         table = (q, summaries.means[0], summaries.scales[0])
         rule: dict[str, Any] = {"clusters": n, "scale": s.head_dim**-0.5}
@@ -167,6 +174,7 @@ def _clusters(s: Sizes) -> Iterator[Case]:
     yield Case(f"hash_codes, {s.tokens} keys of {dims}", keys.nbytes, hashes, 0)
     yield Case(f"cluster_assign, {s.tokens} codes", 0, assigns, 0)
     yield Case(f"cluster_summaries, {n} clusters", 2 * keys.nbytes, summarises, 1e-2)
+    yield Case(f"cluster_moments, {n} clusters", 3 * keys.nbytes, measures, 1e-2)
     yield Case(f"cluster_scores, {rows} rows, {n} clusters", 0, scores, SCORE_BOUND)
     yield Case(f"select_mass, {rows} rows, {n} clusters", 0, selects, 0)
 

@@ -22,7 +22,7 @@ from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import Codes
 from edgevid.ops.kv_pages import KvType, element_type, key_scales
-from edgevid.ops.kv_seal import LANES
+from edgevid.ops.kv_seal import LANES, Moments
 from edgevid.ops.select_mass import Doubt, Masses, MassRule
 
 VARIABLE = "EDGEVID_CUDA_LIBRARY"
@@ -81,6 +81,14 @@ class _Estimate(c.Structure):
     ]
 
 
+class _Moments(c.Structure):
+    _fields_ = [
+        *((name, c.c_void_p) for name in ("keys", "values", "begin", "value_means", "value_scales")),
+        *((name, c.c_void_p) for name in ("spreads", "variance", "squares")),
+        *((name, c.c_int32) for name in ("clusters", "stride", "num_kv_heads", "head_dim", "v_stride")),
+    ]
+
+
 class CudaDevice:
     """The device of the library.
 
@@ -122,6 +130,19 @@ class CudaDevice:
         sizes = (clusters, stride, num_kv_heads, head_dim)
         self.launch("cluster_summaries", self.put(keys), self.put(begin), *sizes, means, scales, radii, None)
         return means.read(), scales.read(), radii.read()
+
+    def cluster_moments(self, keys: Floats, values: Floats, begin: Ints, num_kv_heads: int) -> Moments:
+        clusters, head_dim = len(begin) - 1, keys.shape[1] // num_kv_heads
+        stride, v_stride = (-(-n // LANES) * LANES for n in (clusters, head_dim))
+        given = [self.put(array) for array in (keys, values, begin)]
+        made = [self.put(np.zeros((num_kv_heads, stride, v_stride), np.int8))]
+        made += [self.put(np.zeros((num_kv_heads, stride), np.float32)) for _ in range(2)]
+        made.append(self.empty((num_kv_heads, head_dim), np.float32))
+        held = (*given, *made, self.empty((num_kv_heads, clusters, head_dim), np.float32))
+        sizes = (clusters, stride, num_kv_heads, head_dim, v_stride)
+        moments = _Moments(*(buffer.pointer for buffer in held), *sizes)
+        self.launch("cluster_moments", c.byref(moments), None, keep=held)
+        return Moments(*(buffer.read() for buffer in made))
 
     def cluster_scores(
         self,

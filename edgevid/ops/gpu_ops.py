@@ -20,7 +20,7 @@ from edgevid.ops.conv1d_int8 import ConvLayer, Int8s, check_layer
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.hash_codes import Codes, check_keys, hyperplanes
 from edgevid.ops.kv_pages import KvType, element_type
-from edgevid.ops.kv_seal import check_runs
+from edgevid.ops.kv_seal import Moments, check_runs
 from edgevid.ops.paged_attention import Extent, check_order, check_page_size, group_of, slots_of
 from edgevid.ops.select_mass import Doubt, Masses, MassRule, check_selection
 
@@ -71,6 +71,8 @@ class Device(Protocol):
     def cluster_summaries(
         self, keys: Floats, begin: Ints, num_kv_heads: int
     ) -> tuple[npt.NDArray[np.int8], Floats, Floats]: ...
+
+    def cluster_moments(self, keys: Floats, values: Floats, begin: Ints, num_kv_heads: int) -> Moments: ...
 
     def cluster_scores(
         self,
@@ -145,6 +147,11 @@ class GpuOps:
         """As :func:`edgevid.ops.kv_seal.cluster_summaries`."""
         check_runs(keys, begin, num_kv_heads)
         return self._device.cluster_summaries(_f32(keys), _i32(begin), num_kv_heads)
+
+    def cluster_moments(self, keys: Floats, values: Floats, begin: Ints, *, num_kv_heads: int) -> Moments:
+        """As :func:`edgevid.ops.kv_seal.cluster_moments`."""
+        check_runs(keys, begin, num_kv_heads)
+        return self._device.cluster_moments(_f32(keys), _f32(values), _i32(begin), num_kv_heads)
 
     def cluster_scores(
         self,

@@ -16,7 +16,7 @@ from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import SCALE, Codes
 from edgevid.ops.kv_pages import KvType, key_scales
-from edgevid.ops.kv_seal import RADIUS_SLACK
+from edgevid.ops.kv_seal import RADIUS_SLACK, Moments
 from edgevid.ops.select_mass import Doubt, Masses, MassRule
 
 
@@ -57,6 +57,13 @@ class TritonDevice:
             cluster_summaries, self.put(keys), self.put(begin), num_kv_heads=num_kv_heads, slack=RADIUS_SLACK
         )
         return means.cpu().numpy(), scales.cpu().numpy(), radii.cpu().numpy()
+
+    def cluster_moments(self, keys: Floats, values: Floats, begin: Ints, num_kv_heads: int) -> Moments:
+        from edgevid.kernels.cluster_moments import cluster_moments
+
+        tensors = [self.put(array) for array in (keys, values, begin)]
+        made = self.launch(cluster_moments, *tensors, num_kv_heads=num_kv_heads)
+        return Moments(*(tensor.cpu().numpy() for tensor in made))
 
     def cluster_scores(
         self,

@@ -1,4 +1,4 @@
-"""cluster_estimate, and selection in doubt, on a GPU, on the cases of the native kernels."""
+"""cluster_moments, cluster_estimate, and selection in doubt, on a GPU, on the cases of the native kernels."""
 
 from __future__ import annotations
 
@@ -9,13 +9,28 @@ import numpy as np
 import pytest
 
 from edgevid.ops.cluster_estimate import LEAST_WEIGHT, cluster_estimate, cluster_estimate_reference
+from edgevid.ops.kv_seal import cluster_moments
 from edgevid.ops.select_mass import Doubt, select_mass
 from tests.ops.cases import normal
-from tests.ops.test_cluster_estimate import check_estimates, estimate_case, sure_and_doubtful
+from tests.ops.test_cluster_estimate import (
+    check_estimates,
+    check_moments,
+    estimate_case,
+    moments_case,
+    sure_and_doubtful,
+)
 from tests.ops.test_cluster_scores import CLUSTERS, HEAD_DIMS
 from tests.ops.test_select_mass import SIZES, Case
 
 Call = Callable[..., Any]
+
+
+@pytest.mark.parametrize("clusters", CLUSTERS)
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+def test_moments(on_gpu: Call, clusters: int, head_dim: int) -> None:
+    case = moments_case(clusters, head_dim)
+    want = cluster_moments(*case, num_kv_heads=3, backend="numpy")
+    check_moments(on_gpu(cluster_moments, *case, num_kv_heads=3), want, clusters, head_dim)
 
 
 @pytest.mark.parametrize("clusters", [*CLUSTERS, 50])

@@ -22,13 +22,14 @@ def moments_of(values: Any, begin: Any) -> Moments:
     return cluster_moments(values, values, begin, num_kv_heads=1)
 
 
-@pytest.mark.parametrize("clusters", CLUSTERS)
-@pytest.mark.parametrize("head_dim", HEAD_DIMS)
-def test_moments_equal_their_reference(isa: str, clusters: int, head_dim: int) -> None:
+def moments_case(clusters: int, head_dim: int) -> tuple[Any, ...]:
+    """Arguments of cluster_moments: 70 tokens of 3 KV heads in runs."""
     order, begin = runs(clusters, 70)
     keys, values = ((normal(seed, 70, 3 * head_dim) + 2)[order] for seed in (1, 2))
-    got = cluster_moments(keys, values, begin, num_kv_heads=3)
-    want = cluster_moments_reference(keys, values, begin, num_kv_heads=3)
+    return keys, values, begin
+
+
+def check_moments(got: Moments, want: Moments, clusters: int, head_dim: int) -> None:
     assert got.value_means.shape == want.value_means.shape
     assert not got.value_means[:, :, head_dim:].any()
     assert not got.value_means[:, clusters:].any()
@@ -40,12 +41,18 @@ def test_moments_equal_their_reference(isa: str, clusters: int, head_dim: int) -
     assert np.allclose(got.variance, want.variance, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.parametrize("clusters", CLUSTERS)
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+def test_moments_equal_their_reference(isa: str, clusters: int, head_dim: int) -> None:
+    case = moments_case(clusters, head_dim)
+    got, want = (of(*case, num_kv_heads=3) for of in (cluster_moments, cluster_moments_reference))
+    check_moments(got, want, clusters, head_dim)
+
+
 def estimate_case(clusters: int, head_dim: int, rows: int) -> tuple[Any, ...]:
     """Arguments of cluster_estimate: 50 values in runs, of which a third is attended."""
     order, begin = runs(clusters, 50)
-    moments = cluster_moments_reference(
-        *[normal(2, 50, head_dim)[order]] * 2, begin, num_kv_heads=1
-    )
+    moments = cluster_moments_reference(*[normal(2, 50, head_dim)[order]] * 2, begin, num_kv_heads=1)
     means, scales = moments.value_means[0], moments.value_scales[0]
     counts, marks = np.zeros(len(means), np.int32), np.zeros(len(means), np.bool_)
     counts[:clusters] = np.diff(begin)
