@@ -19,7 +19,7 @@ void require_ram(const RamPlan& plan, uint64_t bytes) {
                                                mb(plan.least()) + ": pages of tokens not sealed " +
                                                mb(plan.pool) + ", scratch " + mb(plan.scratch) +
                                                ", cluster index of a full window " + mb(plan.index) +
-                                               ", one layer of it " + mb(plan.layer));
+                                               ", what one layer attends " + mb(plan.layer));
 }
 
 }  // namespace
@@ -103,7 +103,7 @@ std::unique_ptr<Sequence> Sequence::fork(std::unique_ptr<kv::Selection> selectio
 
 void Sequence::attach(const SessionOptions& session) {
   const io::SessionHeader header = session_header(*decoder_, cache_->sealer());
-  const RamPlan plan = ram_plan(*decoder_, header);
+  const RamPlan plan = ram_plan(*decoder_, cache_->sealer(), session.attended);
   if (session.ram_bytes != 0) require_ram(plan, session.ram_bytes);
   if (session.ram_bytes != 0 && cache_->sealer() == nullptr)
     throw Error(ErrorCode::kInvalidArgument, "a cap on RAM needs retrieval");

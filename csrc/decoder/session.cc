@@ -13,6 +13,13 @@ namespace {
 constexpr size_t kLooked = 4096;            // bytes of a tensor that its fingerprint is taken of
 constexpr uint32_t kPlainCellTokens = 256;  // of sessions without retrieval, about
 
+// Of the cluster tables of so many segments, in one layer.
+uint64_t most_columns(const io::SessionHeader& header, const kv::Sealer* sealer, uint64_t segments) {
+  const uint64_t most = segments * header.cluster_stride();
+  const uint64_t mean = sealer == nullptr ? 0 : sealer->policy().mean_clusters;
+  return mean == 0 ? most : std::min(most, (segments + kv::kMostSaved) * mean);
+}
+
 }  // namespace
 
 uint64_t fingerprint(const Decoder& decoder) {
@@ -51,15 +58,20 @@ io::SessionHeader session_header(const Decoder& decoder, const kv::Sealer* seale
   return h;
 }
 
-RamPlan ram_plan(const Decoder& decoder, const io::SessionHeader& header) {
+RamPlan ram_plan(const Decoder& decoder, const kv::Sealer* sealer, int64_t attended) {
+  const io::SessionHeader header = session_header(decoder, sealer);
   const uint64_t segments = decoder.window().tokens / header.cell_tokens();
-  const uint64_t scores = sizeof(float) * decoder.options().chunk * decoder.config().n_heads * segments *
-                          uint64_t{header.cluster_stride()};
+  const uint64_t columns = most_columns(header, sealer, segments);
+  uint64_t pages = segments * header.cell_pages;
+  // Each token may lie in a page of its own; after a resume the newest segment is attended whole besides.
+  if (attended > 0)
+    pages = std::min(pages, static_cast<uint64_t>(attended) * header.kv_heads + header.cell_pages);
   RamPlan plan;
   plan.pool = decoder.pages()->stats().total * decoder.pages()->layout().page_bytes();
-  plan.scratch = scores + header.index_bytes() + header.unit_bytes();
-  plan.index = segments * header.index_bytes();
-  plan.layer = segments * header.cell_pages * kv::SlotPool::slot_cost(header);
+  plan.scratch = sizeof(float) * decoder.options().chunk * decoder.config().n_heads * columns +
+                 header.index_bytes() + header.unit_bytes();
+  plan.index = segments * header.index_bytes(0) + columns * header.column_bytes();
+  plan.layer = pages * kv::SlotPool::slot_cost(header);
   return plan;
 }
 

@@ -12,8 +12,9 @@ namespace ev::decoder {
 
 struct SessionOptions {
   std::string path;
-  uint64_t ram_bytes =
-      0;  // for the decoder's page pool, the cluster index and slots; 0: sealed segments stay in pages
+  // For the decoder's page pool, the cluster index and slots; 0: sealed segments stay in pages.
+  uint64_t ram_bytes = 0;
+  int64_t attended = 0;  // most sealed tokens that a step attends per KV head; 0: all
 };
 
 // Tells models apart by the first bytes of each of their tensors; no signature.
@@ -27,11 +28,12 @@ struct RamPlan {
   uint64_t pool = 0;     // pages of tokens that are not sealed
   uint64_t scratch = 0;  // of scores, and of writing
   uint64_t index = 0;    // clusters of a full window, at most
-  uint64_t layer = 0;    // slots for one layer of a full window
+  uint64_t layer = 0;    // slots for what one layer attends, at most
 
   uint64_t least() const { return pool + scratch + index + layer; }
 };
 
-RamPlan ram_plan(const Decoder& decoder, const io::SessionHeader& header);
+// `attended` as in SessionOptions. `sealer` null: nothing is sealed.
+RamPlan ram_plan(const Decoder& decoder, const kv::Sealer* sealer, int64_t attended);
 
 }  // namespace ev::decoder

@@ -90,13 +90,19 @@ uint64_t SessionHeader::unit_bytes() const {
 }
 
 uint64_t SessionHeader::index_bytes() const {
+  return padded(index_bytes(cluster_stride()));
+}
+
+uint64_t SessionHeader::index_bytes(uint32_t stride) const {
   const uint64_t columns = uint64_t{kv_heads} * head_dim;
-  const uint64_t stride = cluster_stride();
-  const uint64_t sums = 8 * uint64_t{cell_pages};
-  const uint64_t estimate = moments != 0 ? (v_stride() + 8) * kv_heads * stride + 4 * columns : 0;
-  const uint64_t table = columns * stride + 8 * kv_heads * stride + estimate;
-  const uint64_t lists = 4 * (stride + 2) + 2 * uint64_t{cell_tokens()} + 4 * columns;
-  return padded(8 + layers * (sums + table + lists));
+  const uint64_t means = 4 * columns * (moments != 0 ? 2 : 1);  // of keys, and variances
+  const uint64_t lists = 4 * 2 + 2 * uint64_t{cell_tokens()};
+  return 8 + layers * (8 * uint64_t{cell_pages} + means + lists) + stride * column_bytes();
+}
+
+uint64_t SessionHeader::column_bytes() const {
+  const uint64_t values = moments != 0 ? v_stride() + 8 : 0;
+  return layers * (kv_heads * (head_dim + 8 + values) + 4);
 }
 
 SessionBlock encode(const SessionHeader& h) {

@@ -41,6 +41,8 @@ struct SessionHeader {
   uint64_t layer_bytes() const;     // of one layer of a page
   uint64_t unit_bytes() const;      // the same padded
   uint64_t index_bytes() const;     // most that an index takes, padded
+  uint64_t index_bytes(uint32_t stride) const;  // of clusters rounded up to `stride` in each layer
+  uint64_t column_bytes() const;                // of them for one more cluster in each layer
   uint64_t cell_bytes() const { return kSessionBlock + index_bytes() + unit_bytes() * layers * cell_pages; }
   uint64_t cell_at(uint64_t cell) const { return kSessionBlock + cell * cell_bytes(); }
   uint64_t unit_at(uint64_t cell, uint32_t layer, uint32_t page) const {

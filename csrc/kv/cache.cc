@@ -194,9 +194,8 @@ bool KvCache::seal_next(ThreadPool& threads) {
   if (!try_acquire(sealer_->pages(), fresh)) return false;
   try {
     segments_.reserve(index + 1);
-    const Segment* previous = segments_.empty() ? nullptr : segments_.back().get();
     segments_.push_back(
-        sealer_->seal(segment_data(index), data_of(fresh), segment_position(index), previous, threads));
+        sealer_->seal(segment_data(index), data_of(fresh), segment_position(index), segments_, threads));
   } catch (...) {
     for (const PageId id : fresh) pool_->release(id);
     throw;

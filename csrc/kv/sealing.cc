@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <string>
 
 #include "base/error.h"
 #include "kv/page_rows.h"
@@ -53,15 +54,19 @@ Sealer::Sealer(const SealPolicy& policy, const PageLayout& layout, const KeyRota
   if (policy.segment == 0 || policy.segment % layout.page_size() != 0 ||
       policy.segment > std::numeric_limits<uint16_t>::max() + 1u)
     throw Error(ErrorCode::kInvalidArgument, "a segment must fill whole pages and hold at most 65536 tokens");
+  if (policy.mean_clusters % kClusterSteps != 0)
+    throw Error(ErrorCode::kInvalidArgument,
+                "mean_clusters must be a multiple of " + std::to_string(kClusterSteps));
   const int64_t dims = int64_t{layout.shape.num_kv_heads} * layout.shape.head_dim;
   for (uint32_t layer = 0; layer < layout.n_layers; ++layer) planes_.emplace_back(policy.seed, layer, dims);
 }
 
 SegmentPtr Sealer::seal(const std::vector<uint8_t*>& from, const std::vector<uint8_t*>& to,
-                        uint64_t first_position, const Segment* previous, ThreadPool& threads) const {
+                        uint64_t first_position, const std::vector<SegmentPtr>& before,
+                        ThreadPool& threads) const {
   auto segment = std::make_shared<Segment>();
   segment->tokens = policy_.segment;
-  segment->summed = (previous != nullptr ? previous->summed : 0) + policy_.segment;
+  segment->summed = (before.empty() ? 0 : before.back()->summed) + policy_.segment;
   segment->layers.resize(layout_.n_layers);
   ops::RopeTable undo(rotation_.inv_freq);
   std::vector<int32_t> positions(policy_.segment);
@@ -71,7 +76,7 @@ SegmentPtr Sealer::seal(const std::vector<uint8_t*>& from, const std::vector<uin
   const std::vector<ops::Extent> target = whole_pages(to, layout_.shape.page_size);
   threads.parallel_for(layout_.n_layers, 1, [&](int64_t begin, int64_t end) {
     for (auto layer = static_cast<uint32_t>(begin); layer < end; ++layer) {
-      segment->layers[layer] = cluster_layer(layer, from, undo, previous, threads);
+      segment->layers[layer] = cluster_layer(layer, from, undo, before, threads);
       const std::vector<uint16_t>& order = segment->layers[layer].order;
       ops::kv_seal(layout_.layer(layer), source, {order.begin(), order.end()}, target);
     }
@@ -80,8 +85,9 @@ SegmentPtr Sealer::seal(const std::vector<uint8_t*>& from, const std::vector<uin
 }
 
 LayerClusters Sealer::cluster_layer(uint32_t layer, const std::vector<uint8_t*>& pages,
-                                    const ops::RopeTable& undo, const Segment* previous,
+                                    const ops::RopeTable& undo, const std::vector<SegmentPtr>& before,
                                     ThreadPool& threads) const {
+  const Segment* previous = before.empty() ? nullptr : before.back().get();
   const ops::KvShape& s = layout_.shape;
   const int64_t n = policy_.segment, cols = int64_t{s.num_kv_heads} * s.head_dim;
   std::vector<float> stored(static_cast<size_t>(n * cols));
@@ -105,7 +111,8 @@ LayerClusters Sealer::cluster_layer(uint32_t layer, const std::vector<uint8_t*>&
   std::vector<uint32_t> codes(policy_.segment), leaders;
   std::vector<int32_t> ids(policy_.segment), order;
   ops::hash_codes(rows, centre.data(), planes_[layer], codes.data(), threads);
-  ops::cluster_assign(codes.data(), n, policy_.rule, leaders, ids.data());
+  ops::cluster_assign(codes.data(), n, {policy_.rule.threshold, most_clusters(layer, before)}, leaders,
+                      ids.data());
   ops::seal_order(ids, static_cast<int32_t>(leaders.size()), order, out.begin);
   out.order.assign(order.begin(), order.end());
   const std::vector<float> sorted = in_order(keys, order);
@@ -119,6 +126,18 @@ LayerClusters Sealer::cluster_layer(uint32_t layer, const std::vector<uint8_t*>&
   out.moments = ops::cluster_moments(sorted_keys, {values.data(), n, cols}, out.begin, s.num_kv_heads);
   if (previous != nullptr) average(previous->layers[layer].moments.variance, share, out.moments.variance);
   return out;
+}
+
+// Follows from the kept segments alone, so that a stream that is resumed goes on alike. A stream begins with
+// all that can be saved; what was left over by segments that are gone is not known and taken for nothing.
+int64_t Sealer::most_clusters(uint32_t layer, const std::vector<SegmentPtr>& before) const {
+  if (policy_.mean_clusters == 0) return policy_.rule.capacity;
+  const int64_t share = policy_.mean_clusters;
+  const bool from_start = before.empty() || before.front()->summed == before.front()->tokens;
+  int64_t saved = from_start ? kMostSaved * share : 0;
+  for (const SegmentPtr& segment : before)
+    saved = std::clamp<int64_t>(saved + share - segment->layers[layer].summaries.stride, 0, kMostSaved * share);
+  return std::min(policy_.rule.capacity, share + saved);
 }
 
 void Sealer::unseal(const Segment& segment, const std::vector<uint8_t*>& from,

@@ -29,11 +29,17 @@ struct SealPolicy {
   uint32_t segment = 256;  // tokens, whole pages, at most 65536
   uint32_t recent = 128;   // tokens that always stay unsealed
   ops::ClusterRule rule;
+  uint32_t mean_clusters = 0;  // of all segments, see kClusterSteps; 0: rule.capacity
   bool centred = true;   // hash keys less the mean key of the segments before (first segment: of itself)
   bool rotated = false;  // hash keys as stored, after RoPE; else with RoPE undone
   bool moments = true;   // keep mean values and spreads too, for estimating clusters that are not attended
   uint64_t seed = 0;
 };
+
+// Tables grow by so many clusters. With mean_clusters a segment may take its share and what segments before
+// left over, up to kMostSaved shares, so that any n segments need room for (n + kMostSaved) * mean_clusters.
+constexpr uint32_t kClusterSteps = 16;
+constexpr uint32_t kMostSaved = 8;
 
 struct LayerClusters {
   ops::ClusterSummaries summaries;  // of the keys as stored
@@ -62,16 +68,18 @@ class Sealer {
   const SealPolicy& policy() const { return policy_; }
   uint32_t pages() const { return policy_.segment / layout_.page_size(); }  // of a segment
 
-  // Writes the segment in pages `from`, whose first token has position `first_position`, to the pages `to`.
+  // Writes the segment in pages `from`, whose first token has position `first_position`, to the pages `to`;
+  // `before`: the kept segments before it.
   SegmentPtr seal(const std::vector<uint8_t*>& from, const std::vector<uint8_t*>& to, uint64_t first_position,
-                  const Segment* previous, ThreadPool& threads) const;
+                  const std::vector<SegmentPtr>& before, ThreadPool& threads) const;
   // The way back.
   void unseal(const Segment& segment, const std::vector<uint8_t*>& from, const std::vector<uint8_t*>& to,
               ThreadPool& threads) const;
 
  private:
   LayerClusters cluster_layer(uint32_t layer, const std::vector<uint8_t*>& pages, const ops::RopeTable& undo,
-                              const Segment* previous, ThreadPool& threads) const;
+                              const std::vector<SegmentPtr>& before, ThreadPool& threads) const;
+  int64_t most_clusters(uint32_t layer, const std::vector<SegmentPtr>& before) const;
 
   SealPolicy policy_;
   PageLayout layout_;

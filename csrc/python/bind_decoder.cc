@@ -70,16 +70,18 @@ std::unique_ptr<SequenceHandle> new_sequence(const std::shared_ptr<Decoder>& sel
   std::unique_ptr<kv::Selection> selection =
       std::make_unique<kv::WindowSelection>(attend_sinks, attend_recent);
   std::shared_ptr<const kv::Sealer> sealer;
+  int64_t attended = 0;
   if (retrieval) {
     const Retrieval r = parse_retrieval(*retrieval);
     selection = r.selection(*self);
     sealer = r.sealer(*self);
+    attended = r.attended();
   }
   if (trace) selection = std::make_unique<kv::TracingSelection>(std::move(selection));
   auto sequence = std::make_unique<Sequence>(self, std::move(selection), std::move(sealer));
   if (!session_file.empty()) {
     const py::gil_scoped_release no_gil;
-    sequence->attach({session_file, ram_bytes});
+    sequence->attach({session_file, ram_bytes, attended});
   }
   return std::make_unique<SequenceHandle>(std::move(sequence));
 }
@@ -109,8 +111,8 @@ void bind_decoder(py::module_& m) {
       .def(
           "least_ram",
           [](const Decoder& d, const py::dict& retrieval) {
-            const auto sealer = parse_retrieval(retrieval).sealer(d);
-            return decoder::ram_plan(d, decoder::session_header(d, sealer.get())).least();
+            const Retrieval r = parse_retrieval(retrieval);
+            return decoder::ram_plan(d, r.sealer(d).get(), r.attended()).least();
           },
           py::arg("retrieval"))
       .def("new_sequence", &new_sequence, py::kw_only(), py::arg("attend_sinks") = 0,

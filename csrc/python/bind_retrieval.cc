@@ -127,6 +127,7 @@ Retrieval parse_retrieval(const py::dict& d) {
   r.seal.recent = d["recent"].cast<uint32_t>();
   r.seal.rule.threshold = d["hamming"].cast<int>();
   r.seal.rule.capacity = d["clusters"].cast<int64_t>();
+  r.seal.mean_clusters = d["mean_clusters"].cast<uint32_t>();
   r.seal.centred = d["centred"].cast<bool>();
   r.seal.rotated = d["rotated"].cast<bool>();
   r.seal.moments = d["estimate"].cast<bool>();

@@ -99,13 +99,18 @@ class Watcher:
         """A random stream with random questions of every family in turn."""
         start = int(rng.integers(MAX_SECOND + 1 - seconds))
         stream = draw_stream(rng, seconds, start_s=start)
-        seen = self._vision.rows(render(stream, rng), np.arange(start, start + seconds))
+        rows = self.see(stream, rng)
         found: list[Question] = []
         for family in FAMILIES * questions:
             question = ask(rng, stream, family) if len(found) < questions else None
             if question is not None:
                 found.append(question)
-        return Film(stream, seen.reshape(seconds * ROWS, -1), tuple(found))
+        return Film(stream, rows, tuple(found))
+
+    def see(self, stream: Stream, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        """What the model sees of a stream that ends by MAX_SECOND: rows [F * ROWS, hidden]."""
+        seconds = stream.start_s + np.arange(len(stream))
+        return self._vision.rows(render(stream, rng), seconds).reshape(len(stream) * ROWS, -1)
 
     def watch(
         self, film: Film, *, retrieval: RetrievalConfig | None = None, recent: int = 0

@@ -26,6 +26,8 @@ class RetrievalConfig:
         recent: newest tokens that are never sealed; between this and ``recent + segment`` are attended whole.
         hamming: a key joins a cluster when fewer of its code's 32 bits differ from the first key's.
         clusters: most clusters of one segment; then keys join the nearest.
+        mean_clusters: most clusters of a segment on average, a multiple of 16: bounds the tables of a window.
+            What segments leave over serves later ones, up to eight times as much. 0 = as ``clusters`` says.
         centred: code keys less the mean key of what was sealed before.
         rotated: code keys after the rotary embedding instead of before.
         pooled: select once on the mass summed over rows; else every row selects and the union is taken.
@@ -45,6 +47,7 @@ class RetrievalConfig:
     recent: int = 128
     hamming: int = 5
     clusters: int = 128
+    mean_clusters: int = 0
     centred: bool = True
     rotated: bool = False
     pooled: bool = True
@@ -66,6 +69,8 @@ class RetrievalConfig:
             raise ValueError(f"hamming is {self.hamming}, must be in 0..33")
         if self.clusters < 1:
             raise ValueError(f"clusters is {self.clusters}, must be at least 1")
+        if self.mean_clusters < 0 or self.mean_clusters % 16:
+            raise ValueError(f"mean_clusters is {self.mean_clusters}, must be a multiple of 16")
         if min(self.recent, self.max_tokens, self.min_sealed, self.seed) < 0:
             raise ValueError("recent, max_tokens, min_sealed and seed must not be negative")
 
@@ -87,6 +92,8 @@ class KVConfig:
         ram_bytes: RAM for the cache in all: pages of tokens not yet sealed, the index of clusters, and slots
             for sealed tokens, which are read from the session file when they are attended. None = all in
             pages.
+        step_tokens: under ``ram_bytes``, rows that go through the model at a time: memory for scores grows
+            with them.
     """
 
     page_size: int = 64
@@ -96,10 +103,13 @@ class KVConfig:
     dtype: KvDtype = "f16"
     session_file: str | Path | None = None
     ram_bytes: int | None = None
+    step_tokens: int = 32
 
     def __post_init__(self) -> None:
         if self.page_size < 1:
             raise ValueError(f"page_size is {self.page_size}, must be at least 1")
+        if self.step_tokens < 1:
+            raise ValueError(f"step_tokens is {self.step_tokens}, must be at least 1")
         if self.sinks < 0:
             raise ValueError(f"sinks is {self.sinks}, must not be negative")
         if self.dtype not in KV_DTYPES:

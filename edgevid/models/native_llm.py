@@ -17,7 +17,6 @@ from edgevid.models.llm import Attended, Cancel, Floats, KVStats, LanguageConfig
 from edgevid.models.native import native_errors, native_library, session_errors
 
 _CHUNK = 256  # rows of a prefill step
-_TIERED_CHUNK = 32  # under a cap on RAM, where rows of a step have to fit beside everything else
 _FORK_TOKENS = 512  # that forks may add: a question and its answer
 
 
@@ -61,7 +60,7 @@ class NativeLanguageModel:
                 window=kv.max_tokens or 0,
                 sinks=kv.sinks,
                 kv_tokens=kv_tokens or _resident_tokens(kv),
-                chunk=_TIERED_CHUNK if kv.ram_bytes else _CHUNK,
+                chunk=kv.step_tokens if kv.ram_bytes else _CHUNK,
                 exact=exact,
                 kv_type=kv.dtype,
             )
@@ -333,5 +332,5 @@ def _resident_tokens(kv: KVConfig) -> int:
     if kv.ram_bytes is None or kv.retrieval is None:
         return 0
     sinks = -(-kv.sinks // kv.page_size) * kv.page_size
-    unsealed = kv.retrieval.recent + 2 * kv.retrieval.segment + _TIERED_CHUNK
+    unsealed = kv.retrieval.recent + 2 * kv.retrieval.segment + kv.step_tokens
     return 2 * sinks + unsealed + 2 * kv.page_size + _FORK_TOKENS

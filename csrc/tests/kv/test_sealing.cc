@@ -124,6 +124,30 @@ TEST(Sealing, NoPageToReopenASegmentDropsNothing) {
   EXPECT_TRUE(SealedCaches::in_place(*cache));
 }
 
+TEST(Sealing, ClustersAreBoundedOverManySegments) {
+  constexpr uint32_t kMean = 16;
+  SealedCaches caches(400);
+  SealPolicy policy = caches.sealer->policy();
+  policy.rule = {0, SealedCaches::kSegment};  // nothing joins before it must
+  policy.mean_clusters = kMean;
+  caches.sealer = std::make_shared<Sealer>(policy, caches.pool->layout(), SealedCaches::rotation());
+  auto cache = caches.make();
+  for (int i = 0; i < 30; ++i) caches.append(*cache, SealedCaches::kSegment);
+  const auto clusters = [&](size_t i) { return cache->segments()[i]->layers[0].summaries.clusters; };
+  uint32_t total = 0;
+  for (size_t i = 0; i < cache->segments().size(); ++i) {
+    total += static_cast<uint32_t>(cache->segments()[i]->layers[0].summaries.stride);
+    EXPECT_LE(total, (i + 1 + kMostSaved) * kMean);
+  }
+  EXPECT_EQ(clusters(0), static_cast<int32_t>(SealedCaches::kSegment));
+  EXPECT_EQ(clusters(20), static_cast<int32_t>(kMean));
+  auto window = caches.make(320);  // past the stream's beginning nothing is taken for saved
+  for (int i = 0; i < 60; ++i) caches.append(*window, SealedCaches::kSegment);
+  EXPECT_GT(window->evicted(), 0u);
+  for (const SegmentPtr& segment : window->segments())
+    EXPECT_EQ(segment->layers[1].summaries.clusters, static_cast<int32_t>(kMean));
+}
+
 TEST(Sealing, ImpossibleSegmentsAreRefused) {
   const SealedCaches caches;
   SealPolicy policy;
@@ -131,6 +155,9 @@ TEST(Sealing, ImpossibleSegmentsAreRefused) {
     policy.segment = segment;
     EXPECT_THROW(Sealer(policy, caches.pool->layout(), SealedCaches::rotation()), Error);
   }
+  policy.segment = SealedCaches::kSegment;
+  policy.mean_clusters = 8;
+  EXPECT_THROW(Sealer(policy, caches.pool->layout(), SealedCaches::rotation()), Error);
 }
 
 // EDGEVID_SOAK_STEPS=1000000 runs the long form.
