@@ -64,9 +64,11 @@ Sealer::Sealer(const SealPolicy& policy, const PageLayout& layout, const KeyRota
 SegmentPtr Sealer::seal(const std::vector<uint8_t*>& from, const std::vector<uint8_t*>& to,
                         uint64_t first_position, const std::vector<SegmentPtr>& before,
                         ThreadPool& threads) const {
+  const Segment* previous = before.empty() ? nullptr : before.back().get();
+  const int64_t capacity = most_clusters(before);
   auto segment = std::make_shared<Segment>();
   segment->tokens = policy_.segment;
-  segment->summed = (before.empty() ? 0 : before.back()->summed) + policy_.segment;
+  segment->summed = (previous != nullptr ? previous->summed : 0) + policy_.segment;
   segment->layers.resize(layout_.n_layers);
   ops::RopeTable undo(rotation_.inv_freq);
   std::vector<int32_t> positions(policy_.segment);
@@ -76,7 +78,7 @@ SegmentPtr Sealer::seal(const std::vector<uint8_t*>& from, const std::vector<uin
   const std::vector<ops::Extent> target = whole_pages(to, layout_.shape.page_size);
   threads.parallel_for(layout_.n_layers, 1, [&](int64_t begin, int64_t end) {
     for (auto layer = static_cast<uint32_t>(begin); layer < end; ++layer) {
-      segment->layers[layer] = cluster_layer(layer, from, undo, before, threads);
+      segment->layers[layer] = cluster_layer(layer, from, undo, previous, capacity, threads);
       const std::vector<uint16_t>& order = segment->layers[layer].order;
       ops::kv_seal(layout_.layer(layer), source, {order.begin(), order.end()}, target);
     }
@@ -85,9 +87,8 @@ SegmentPtr Sealer::seal(const std::vector<uint8_t*>& from, const std::vector<uin
 }
 
 LayerClusters Sealer::cluster_layer(uint32_t layer, const std::vector<uint8_t*>& pages,
-                                    const ops::RopeTable& undo, const std::vector<SegmentPtr>& before,
+                                    const ops::RopeTable& undo, const Segment* previous, int64_t capacity,
                                     ThreadPool& threads) const {
-  const Segment* previous = before.empty() ? nullptr : before.back().get();
   const ops::KvShape& s = layout_.shape;
   const int64_t n = policy_.segment, cols = int64_t{s.num_kv_heads} * s.head_dim;
   std::vector<float> stored(static_cast<size_t>(n * cols));
@@ -111,8 +112,7 @@ LayerClusters Sealer::cluster_layer(uint32_t layer, const std::vector<uint8_t*>&
   std::vector<uint32_t> codes(policy_.segment), leaders;
   std::vector<int32_t> ids(policy_.segment), order;
   ops::hash_codes(rows, centre.data(), planes_[layer], codes.data(), threads);
-  ops::cluster_assign(codes.data(), n, {policy_.rule.threshold, most_clusters(layer, before)}, leaders,
-                      ids.data());
+  ops::cluster_assign(codes.data(), n, {policy_.rule.threshold, capacity}, leaders, ids.data());
   ops::seal_order(ids, static_cast<int32_t>(leaders.size()), order, out.begin);
   out.order.assign(order.begin(), order.end());
   const std::vector<float> sorted = in_order(keys, order);
@@ -130,14 +130,17 @@ LayerClusters Sealer::cluster_layer(uint32_t layer, const std::vector<uint8_t*>&
 
 // Follows from the kept segments alone, so that a stream that is resumed goes on alike. A stream begins with
 // all that can be saved; what was left over by segments that are gone is not known and taken for nothing.
-int64_t Sealer::most_clusters(uint32_t layer, const std::vector<SegmentPtr>& before) const {
+int64_t Sealer::most_clusters(const std::vector<SegmentPtr>& before) const {
   if (policy_.mean_clusters == 0) return policy_.rule.capacity;
-  const int64_t share = policy_.mean_clusters;
+  const int64_t layers = layout_.n_layers, share = layers * policy_.mean_clusters;
   const bool from_start = before.empty() || before.front()->summed == before.front()->tokens;
   int64_t saved = from_start ? kMostSaved * share : 0;
-  for (const SegmentPtr& segment : before)
-    saved = std::clamp<int64_t>(saved + share - segment->layers[layer].summaries.stride, 0, kMostSaved * share);
-  return std::min(policy_.rule.capacity, share + saved);
+  for (const SegmentPtr& segment : before) {
+    saved += share;
+    for (const LayerClusters& layer : segment->layers) saved -= layer.summaries.stride;
+    saved = std::clamp<int64_t>(saved, 0, kMostSaved * share);
+  }
+  return std::min(policy_.rule.capacity, (share + saved) / layers / kClusterSteps * kClusterSteps);
 }
 
 void Sealer::unseal(const Segment& segment, const std::vector<uint8_t*>& from,

@@ -37,7 +37,8 @@ struct SealPolicy {
 };
 
 // Tables grow by so many clusters. With mean_clusters a segment may take its share and what segments before
-// left over, up to kMostSaved shares, so that any n segments need room for (n + kMostSaved) * mean_clusters.
+// left over in any layer, up to kMostSaved shares, so that any n segments need room for no more than
+// (n + kMostSaved) * mean_clusters in each layer on average.
 constexpr uint32_t kClusterSteps = 16;
 constexpr uint32_t kMostSaved = 8;
 
@@ -78,8 +79,8 @@ class Sealer {
 
  private:
   LayerClusters cluster_layer(uint32_t layer, const std::vector<uint8_t*>& pages, const ops::RopeTable& undo,
-                              const std::vector<SegmentPtr>& before, ThreadPool& threads) const;
-  int64_t most_clusters(uint32_t layer, const std::vector<SegmentPtr>& before) const;
+                              const Segment* previous, int64_t capacity, ThreadPool& threads) const;
+  int64_t most_clusters(const std::vector<SegmentPtr>& before) const;
 
   SealPolicy policy_;
   PageLayout layout_;
