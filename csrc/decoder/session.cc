@@ -58,17 +58,17 @@ io::SessionHeader session_header(const Decoder& decoder, const kv::Sealer* seale
   return h;
 }
 
-RamPlan ram_plan(const Decoder& decoder, const kv::Sealer* sealer, int64_t attended) {
+RamPlan ram_plan(const Decoder& decoder, const kv::Sealer* sealer, uint64_t attended) {
   const io::SessionHeader header = session_header(decoder, sealer);
   const uint64_t segments = decoder.window().tokens / header.cell_tokens();
   const uint64_t columns = most_columns(header, sealer, segments);
   uint64_t pages = segments * header.cell_pages;
-  // Each token may lie in a page of its own; after a resume the newest segment is attended whole besides.
-  if (attended > 0)
-    pages = std::min(pages, static_cast<uint64_t>(attended) * header.kv_heads + header.cell_pages);
+  // After a resume the newest segment is attended whole besides.
+  if (attended > 0) pages = std::min(pages, attended + header.cell_pages);
   RamPlan plan;
   plan.pool = decoder.pages()->stats().total * decoder.pages()->layout().page_bytes();
-  plan.scratch = sizeof(float) * decoder.options().chunk * decoder.config().n_heads * columns +
+  plan.scratch = sizeof(float) * decoder.options().chunk * decoder.config().n_heads * segments *
+                     uint64_t{header.cluster_stride()} +
                  header.index_bytes() + header.unit_bytes();
   plan.index = segments * header.index_bytes(0) + columns * header.column_bytes();
   plan.layer = pages * kv::SlotPool::slot_cost(header);

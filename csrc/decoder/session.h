@@ -14,7 +14,7 @@ struct SessionOptions {
   std::string path;
   // For the decoder's page pool, the cluster index and slots; 0: sealed segments stay in pages.
   uint64_t ram_bytes = 0;
-  int64_t attended = 0;  // most sealed tokens that a step attends per KV head; 0: all
+  uint64_t attended = 0;  // most pages of sealed tokens that a layer attends; 0: all
 };
 
 // Tells models apart by the first bytes of each of their tensors; no signature.
@@ -34,6 +34,6 @@ struct RamPlan {
 };
 
 // `attended` as in SessionOptions. `sealer` null: nothing is sealed.
-RamPlan ram_plan(const Decoder& decoder, const kv::Sealer* sealer, int64_t attended);
+RamPlan ram_plan(const Decoder& decoder, const kv::Sealer* sealer, uint64_t attended);
 
 }  // namespace ev::decoder

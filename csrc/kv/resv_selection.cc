@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "kv/page_limit.h"
 #include "ops/cluster_estimate.h"
 
 namespace ev::kv {
@@ -112,7 +113,7 @@ const Plans& ResvSelection::plans(uint32_t layer, MatrixRef<const float> q, Thre
   const ops::KvShape& shape = cache_->layout().shape;
   const int64_t token_bytes = shape.key_bytes() + shape.value_bytes();
   const int64_t sealed = cache_->sealed();
-  const bool capped = policy_.rule.max_tokens > 0 && sealed > policy_.rule.max_tokens;
+  const bool capped = this->capped();
   away_.begin_layer();
   plans_.layer = away_.any() ? cache_->layer_view() : cache_->layout().layer(layer);
   if (sealed > 0) ++stats.steps;
@@ -150,6 +151,14 @@ const Plans& ResvSelection::plans(uint32_t layer, MatrixRef<const float> q, Thre
   stats.kv_bytes +=
       static_cast<uint64_t>((chosen + resident_plan_.num_tokens() * shape.num_kv_heads) * token_bytes);
   return chosen_plans(layer, q.rows, threads);
+}
+
+// Whether attending all sealed tokens is out of the question.
+bool ResvSelection::capped() const {
+  if (policy_.everything) return false;
+  const int64_t sealed = cache_->sealed();
+  return (policy_.rule.max_tokens > 0 && sealed > policy_.rule.max_tokens) ||
+         (policy_.max_pages > 0 && sealed > int64_t{policy_.max_pages} * cache_->layout().page_size());
 }
 
 const Plans& ResvSelection::chosen_plans(uint32_t layer, int64_t rows, ThreadPool& threads) {
@@ -255,6 +264,15 @@ void ResvSelection::choose(uint32_t layer, MatrixRef<const float> q, ThreadPool&
   });
   for_each(shape.num_kv_heads, threads,
            [&](int64_t head) { choose_head(layer, static_cast<size_t>(head), q); });
+  if (policy_.max_pages > 0 && capped()) keep_within_pages(layer);
+}
+
+void ResvSelection::keep_within_pages(uint32_t layer) {
+  std::vector<HeadChoice> choices;
+  for (Head& head : heads_) choices.push_back({head.marks.data(), head.pooled.data()});
+  const size_t kept = lacks_recent() ? 1 : 0;
+  if (limit_pages(cache_->segments(), layer, cache_->layout().page_size(), policy_.max_pages, kept, choices))
+    for (Head& head : heads_) count_chosen(head);
 }
 
 void ResvSelection::list_columns(uint32_t layer) {
@@ -287,6 +305,7 @@ void ResvSelection::begin_head(uint32_t layer, size_t index, MatrixRef<const flo
                  [](float term) { return std::sqrt(2.0f * term); });
   head.scores.resize(static_cast<size_t>(head.queries.rows()) * counts_.size());
   head.marks.resize(counts_.size());
+  if (policy_.max_pages > 0) head.pooled.resize(counts_.size());
   if (estimates()) head.doubts.resize(counts_.size());
   if (!joins_resident()) return;
   head.left.resize(counts_.size());
@@ -322,7 +341,8 @@ void ResvSelection::choose_head(uint32_t layer, size_t index, MatrixRef<const fl
   const ops::Doubt doubt =
       estimates() ? ops::Doubt{head.row_doubts.data(), head.doubts.data()} : ops::Doubt();
   head.estimates = ops::select_mass(scores, counts_.data(), resident_max, resident_sum_.data() + at, rule,
-                                    head.marks.data(), head.tops.data(), doubt);
+                                    head.marks.data(), head.tops.data(), doubt,
+                                    policy_.max_pages > 0 ? head.pooled.data() : nullptr);
   if (!head.estimates) head.tops.assign(resident_max, resident_max + rows);
   if (policy_.certify) certify_head(layer, index, q, {kept.data(), rows, scores.cols});
   if (lacks_recent()) {
@@ -330,11 +350,15 @@ void ResvSelection::choose_head(uint32_t layer, size_t index, MatrixRef<const fl
     for (size_t c = counts_.size() - static_cast<size_t>(newest); c < counts_.size(); ++c)
       head.marks[c] = counts_[c] > 0;
   }
+  count_chosen(head);
+}
+
+void ResvSelection::count_chosen(Head& head) const {
   head.chosen = 0;
-  for (size_t c = 0; c < counts_.size(); ++c) head.chosen += head.marks[c] != 0 ? counts_[c] : 0;
+  for (size_t c = 0; c < counts_.size(); ++c) head.chosen += head.marks[c] * counts_[c];
   if (!joins_resident()) return;
   for (size_t c = 0; c < counts_.size(); ++c)
-    head.left[c] = head.marks[c] != 0 ? 0.0f : static_cast<float>(counts_[c]);
+    head.left[c] = static_cast<float>((1 - head.marks[c]) * counts_[c]);
 }
 
 // After a resume the stream may go on right behind a sealed segment, which then stands in for recent tokens.

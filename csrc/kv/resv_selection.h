@@ -37,6 +37,7 @@ struct RetrievalPolicy {
   bool everything = false;     // choose all clusters: for comparisons
   float dense_share = 0.6f;    // of the sealed tokens, averaged over KV heads
   uint32_t min_sealed = 1024;  // tokens
+  uint32_t max_pages = 0;      // of sealed tokens that a layer attends, see kv/page_limit.h; 0: no limit
   bool estimate = true;        // clusters not attended, from segments that keep their mean values
   bool certify = false;        // compute LayerStats::bound: about as dear as the prediction itself
 };
@@ -77,6 +78,7 @@ class ResvSelection final : public Selection {
     std::vector<float> scores;              // [rows of the group, columns]; densities, once chosen
     std::vector<float> row_doubts, doubts;  // standard deviation of scores: [rows] times [columns]
     std::vector<uint8_t> marks;             // [columns]
+    std::vector<float> pooled;              // [columns] densities over rows, for a limit on pages
     std::vector<ops::Extent> extents;
     ops::AttentionPlan plan;
     // Beside the plan, relative to `tops`: [rows], values [rows, v_stride].
@@ -94,6 +96,9 @@ class ResvSelection final : public Selection {
   void score_segment(uint32_t layer, size_t head, size_t segment);
   void choose_head(uint32_t layer, size_t head, MatrixRef<const float> q);
   void add_rest(uint32_t layer, size_t head, int64_t first, int64_t count);
+  void keep_within_pages(uint32_t layer);
+  void count_chosen(Head& head) const;
+  bool capped() const;
   bool lacks_recent() const;
   bool estimates() const { return policy_.estimate && cache_->sealer()->policy().moments; }
   bool joins_resident() const { return estimates() && !policy_.everything && policy_.rule.threshold < 1.0f; }

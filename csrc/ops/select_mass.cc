@@ -99,13 +99,16 @@ double sum(const float* densities, const int32_t* counts, int64_t clusters) {
 
 bool select_mass(MatrixRef<float> scores, const int32_t* counts, const float* resident_max,
                  const float* resident_sum, const MassRule& rule, uint8_t* marks, float* tops,
-                 const Doubt& doubt) {
+                 const Doubt& doubt, float* pooled) {
   if (!(rule.threshold >= 0.0f && rule.threshold <= 1.0f))
     throw Error(ErrorCode::kInvalidArgument, "select_mass: the threshold is a share");
   const int64_t clusters = scores.cols;
   const double threshold = double{rule.threshold};
   std::vector<float> weights(counts, counts + clusters);
-  std::vector<float> pool(weights.size()), errors(doubt.rows != nullptr ? weights.size() : 0);
+  std::vector<float> own(pooled != nullptr ? 0 : weights.size());
+  std::vector<float> errors(doubt.rows != nullptr ? weights.size() : 0);
+  float* pool = pooled != nullptr ? pooled : own.data();
+  std::fill_n(pool, clusters, 0.0f);
   std::fill_n(marks, clusters, uint8_t{0});
   Taker taker(counts, clusters, rule, marks);
   double pool_resident = 0.0;
@@ -116,13 +119,14 @@ bool select_mass(MatrixRef<float> scores, const int32_t* counts, const float* re
     if (tops != nullptr) tops[row] = mass.top;
     if (!std::isfinite(mass.total) || !(mass.total > 0.0f)) {
       taker.take_all();
+      std::fill_n(pool, clusters, 0.0f);
       return false;
     }
     if (doubt.rows != nullptr) {
       kernels().doubt_row(errors.data(), densities, doubt.clusters, doubt.rows[row], clusters);
       densities = errors.data();
     }
-    kernels().add_scaled(pool.data(), densities, 1.0f / mass.total, clusters);
+    kernels().add_scaled(pool, densities, 1.0f / mass.total, clusters);
     pool_resident += double{mass.resident} / mass.total;
     if (rule.pooled) continue;
     taker.take(densities, doubt.rows == nullptr
@@ -131,10 +135,9 @@ bool select_mass(MatrixRef<float> scores, const int32_t* counts, const float* re
   }
   const auto rows = static_cast<double>(scores.rows);
   if (rule.pooled)
-    taker.take(pool.data(), doubt.rows == nullptr
-                                ? threshold * rows - pool_resident
-                                : sum(pool.data(), counts, clusters) - (1.0 - threshold) * rows);
-  taker.cap(pool.data());
+    taker.take(pool, doubt.rows == nullptr ? threshold * rows - pool_resident
+                                           : sum(pool, counts, clusters) - (1.0 - threshold) * rows);
+  taker.cap(pool);
   return true;
 }
 

@@ -30,10 +30,11 @@ struct Doubt {
 // scores [rows, clusters], overwritten by the densities exp(score - tops[row]), or false: a mass is not
 // finite, and everything is selected; counts [clusters]; resident_max and resident_sum [rows], as
 // attention_mass() gives them; marks [clusters]: 1 selected, 0 not;
-// tops [rows] or null. Runs on the calling thread. Throws
+// tops [rows] or null; pooled [clusters] or null: the densities as shares of their row's mass, doubtful as
+// far as they are, summed over rows; 0 where a mass is not finite. Runs on the calling thread. Throws
 // Error(kInvalidArgument) for a threshold outside 0..1.
 bool select_mass(MatrixRef<float> scores, const int32_t* counts, const float* resident_max,
                  const float* resident_sum, const MassRule& rule, uint8_t* marks, float* tops = nullptr,
-                 const Doubt& doubt = {});
+                 const Doubt& doubt = {}, float* pooled = nullptr);
 
 }  // namespace ev::ops

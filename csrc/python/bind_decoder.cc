@@ -70,12 +70,12 @@ std::unique_ptr<SequenceHandle> new_sequence(const std::shared_ptr<Decoder>& sel
   std::unique_ptr<kv::Selection> selection =
       std::make_unique<kv::WindowSelection>(attend_sinks, attend_recent);
   std::shared_ptr<const kv::Sealer> sealer;
-  int64_t attended = 0;
+  uint64_t attended = 0;
   if (retrieval) {
     const Retrieval r = parse_retrieval(*retrieval);
     selection = r.selection(*self);
     sealer = r.sealer(*self);
-    attended = r.attended();
+    attended = r.attended(*self);
   }
   if (trace) selection = std::make_unique<kv::TracingSelection>(std::move(selection));
   auto sequence = std::make_unique<Sequence>(self, std::move(selection), std::move(sealer));
@@ -112,7 +112,7 @@ void bind_decoder(py::module_& m) {
           "least_ram",
           [](const Decoder& d, const py::dict& retrieval) {
             const Retrieval r = parse_retrieval(retrieval);
-            return decoder::ram_plan(d, r.sealer(d).get(), r.attended()).least();
+            return decoder::ram_plan(d, r.sealer(d).get(), r.attended(d)).least();
           },
           py::arg("retrieval"))
       .def("new_sequence", &new_sequence, py::kw_only(), py::arg("attend_sinks") = 0,

@@ -121,6 +121,14 @@ std::shared_ptr<const kv::Sealer> Retrieval::sealer(const Decoder& d) const {
   return std::make_shared<kv::Sealer>(seal, d.pages()->layout(), d.key_rotation());
 }
 
+uint64_t Retrieval::attended(const Decoder& d) const {
+  if (policy.everything) return 0;
+  // Each token may lie in a page of its own.
+  const auto tokens = static_cast<uint64_t>(policy.rule.max_tokens) * d.config().n_kv_heads;
+  if (policy.max_pages == 0 || tokens == 0) return std::max(tokens, uint64_t{policy.max_pages});
+  return std::min(tokens, uint64_t{policy.max_pages});
+}
+
 Retrieval parse_retrieval(const py::dict& d) {
   Retrieval r;
   r.seal.segment = d["segment"].cast<uint32_t>();
@@ -136,6 +144,7 @@ Retrieval parse_retrieval(const py::dict& d) {
   r.policy.rule.pooled = d["pooled"].cast<bool>();
   r.policy.rule.exact = d["sorted"].cast<bool>();
   r.policy.rule.max_tokens = d["max_tokens"].cast<int64_t>();
+  r.policy.max_pages = d["max_pages"].cast<uint32_t>();
   r.policy.everything = d["everything"].cast<bool>();
   r.policy.dense_share = d["dense_share"].cast<float>();
   r.policy.min_sealed = d["min_sealed"].cast<uint32_t>();

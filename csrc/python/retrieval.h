@@ -17,8 +17,8 @@ struct Retrieval {
 
   std::unique_ptr<kv::Selection> selection(const decoder::Decoder& d) const;
   std::shared_ptr<const kv::Sealer> sealer(const decoder::Decoder& d) const;
-  // Most sealed tokens that a step attends per KV head; 0: all.
-  int64_t attended() const { return policy.everything ? 0 : policy.rule.max_tokens; }
+  // Most pages of sealed tokens that a layer attends; 0: all.
+  uint64_t attended(const decoder::Decoder& d) const;
 };
 
 // From the dict that KVConfig makes, which checks and names its values.

@@ -33,6 +33,8 @@ class RetrievalConfig:
         pooled: select once on the mass summed over rows; else every row selects and the union is taken.
         sorted: take clusters one by one in order of density; else in buckets (eighths of an octave).
         max_tokens: most sealed tokens a KV head attends; 0 = no limit.
+        max_pages: most pages of sealed tokens a layer attends, of all KV heads together: bounds the slots that
+            ``KVConfig.ram_bytes`` has to pay for; 0 = no limit.
         estimate: clusters that are not attended count by their mean keys, spread and mean values; doubles the
             table of clusters.
         dense_share: above this share of sealed tokens a layer attends them all for a while: that is faster.
@@ -53,6 +55,7 @@ class RetrievalConfig:
     pooled: bool = True
     sorted: bool = False
     max_tokens: int = 0
+    max_pages: int = 0
     estimate: bool = True
     dense_share: float = 0.6
     min_sealed: int = 1024
@@ -71,8 +74,8 @@ class RetrievalConfig:
             raise ValueError(f"clusters is {self.clusters}, must be at least 1")
         if self.mean_clusters < 0 or self.mean_clusters % 16:
             raise ValueError(f"mean_clusters is {self.mean_clusters}, must be a multiple of 16")
-        if min(self.recent, self.max_tokens, self.min_sealed, self.seed) < 0:
-            raise ValueError("recent, max_tokens, min_sealed and seed must not be negative")
+        if min(self.recent, self.max_tokens, self.max_pages, self.min_sealed, self.seed) < 0:
+            raise ValueError("recent, max_tokens, max_pages, min_sealed and seed must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,7 @@ def test_a_long_stream_stays_in_bounds() -> None:
         ("bounds and a retrieval", KVConfig(retrieval=RetrievalConfig(rotated=True))),
         ("rotated keys", KVConfig(max_tokens=1000, retrieval=RetrievalConfig())),
         ("no bound", small_kv(certify=True)),
+        ("not bounded", small_kv(max_pages=4)),
         ("must exceed sinks", small_kv(max_tokens=64)),
     ],
 )

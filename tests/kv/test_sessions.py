@@ -121,6 +121,28 @@ def test_impossible_configs_are_refused() -> None:
             KVConfig(**wrong)
     with pytest.raises(ValueError, match="must be f16 or int8"):
         KVConfig(dtype="int4")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="step_tokens"):
+        KVConfig(step_tokens=0)
+    for clusters in (-16, 8):
+        with pytest.raises(ValueError, match="multiple of 16"):
+            RetrievalConfig(mean_clusters=clusters)
+    with pytest.raises(ValueError, match="max_pages"):
+        RetrievalConfig(max_pages=-1)
+
+
+def test_bounds_on_tables_pages_and_steps_lower_the_least_cap(tiny: Path, tmp_path: Path) -> None:
+    def least(kv: KVConfig) -> int:
+        return NativeLanguageModel(tiny, kv=kv).least_ram_bytes()
+
+    retrieval = RetrievalConfig(segment=64, recent=64, clusters=64)
+    wide = KVConfig(page_size=16, retrieval=retrieval, session_file=tmp_path / "none.kv", ram_bytes=1)
+    for narrow in (
+        replace(wide, retrieval=replace(retrieval, mean_clusters=16)),
+        replace(wide, retrieval=replace(retrieval, max_tokens=8)),
+        replace(wide, retrieval=replace(retrieval, max_pages=8)),
+        replace(wide, step_tokens=4),
+    ):
+        assert least(narrow) < least(wide)
 
 
 STREAM = """

@@ -128,6 +128,24 @@ TEST(Tiers, ACapOnTokensHoldsWhateverTheCostModelSays) {
   EXPECT_EQ(selection.stats()[0].dense, 0u);
 }
 
+TEST(Tiers, ALimitOnPagesKeepsAStepWithinItsSlots) {
+  SessionCaches caches(200);
+  auto cache = caches.resume(0, 10);
+  RetrievalPolicy limited = policy(1.0f);
+  limited.max_pages = 3;
+  limited.min_sealed = 1000000;
+  ResvSelection selection(limited, SessionCaches::kLayers);
+  caches.append(*cache, 200);
+  for (uint64_t seed = 1; seed < 6; ++seed) {
+    caches.begin(*cache, 3);
+    step(*cache, selection, seed, 3, caches.threads);
+    cache->commit();
+  }
+  EXPECT_EQ(selection.stats()[0].dense, 0u);
+  EXPECT_GT(selection.stats()[0].retrieved, 0.0);
+  EXPECT_LE(cache->slots()->stats().resident, cache->slots()->stats().capacity);
+}
+
 TEST(Tiers, AForkReadsWhatItsParentHasDropped) {
   SessionCaches caches(200);
   auto cache = caches.resume(kWindow, kRoomy);

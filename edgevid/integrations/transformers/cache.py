@@ -149,6 +149,11 @@ def _layer_config(kv: KVConfig, f32: bool) -> LayerConfig:
         raise UsageError("Hugging Face models hand over rotated keys", fix="RetrievalConfig(rotated=True)")
     if retrieval.certify:
         raise UsageError("no bound is computed here", fix="RetrievalConfig(certify=False)")
+    if retrieval.mean_clusters or retrieval.max_pages:
+        raise UsageError(
+            "tables and pages of Hugging Face caches are not bounded",
+            fix="RetrievalConfig(mean_clusters=0, max_pages=0)",
+        )
     least = kv.sinks + retrieval.segment + retrieval.recent
     if kv.max_tokens <= least:
         raise UsageError(f"max_tokens is {kv.max_tokens}, must exceed sinks + segment + recent ({least})")
