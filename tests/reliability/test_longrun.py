@@ -1,9 +1,9 @@
 """A long rendered video watched under a cap on RAM, killed half way, resumed, then asked of the KV alone.
 
-The model of E3 watches a frame a second; there is no timeline. The video is joined of clips, each with a clock
-of its own in the picture's rows, as the model knows 1,000 seconds; the needles are stars that shine for one
-second, one of each colour in the whole video. The long form is two hours, 72,000 rows, nine times the context
-that the model was trained with; its cap is a sixth of the KV.
+The model of E3 watches a frame a second; there is no timeline. The video is joined of clips, each with a
+clock of its own, as the model knows 1,000 seconds; the needles are stars that shine for one second, one of
+each colour in the whole video. The long form is two hours, 72,000 rows, nine times the context that the model
+was trained with; its cap is a sixth of the KV.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ SHORT, LONG = Length(2, 60), Length(8, 900)
 
 
 class Found(NamedTuple):
-    """Of one question: whether the words are right, and the needle's second among the LOOKED most attended."""
+    """Of one question: are the words right, and is the needle's second among the LOOKED most attended."""
 
     answer: bool
     span: bool
