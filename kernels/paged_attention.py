@@ -3,7 +3,7 @@
 ::
 
     attend_split  grid (blocks of rows, KV heads, splits)   one online softmax over a split's tokens, in tiles
-    join_splits   grid (rows, KV heads)                     the splits' partial results, in order
+    join_splits   grid (rows, KV heads)                     the splits' partial results in order, then a rest
 
 A row is one query head of one position: row r of a KV head's group is position ``r // GROUP``, query head
 ``r % GROUP``. Tokens come as ``slots`` int32 [lists, tokens], ``page * page_size + slot``: extents written
@@ -12,6 +12,7 @@ out, 4 bytes beside the 256 of a token's K and V. So tiles are full however shor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ import triton
 import triton.language as tl
 
 from edgevid.kernels import pages
-from edgevid.kernels.build import Build, Shape, ceil_div, power_of_two
+from edgevid.kernels.build import LANES, Build, Shape, ceil_div, power_of_two
 from edgevid.kernels.pages import Pages, key_at, value_at
 from edgevid.ops.kv_pages import KvType
 
@@ -128,10 +129,23 @@ def attend_split(
 
 
 @triton.jit
+def join(largest, total, out, other_max, other_sum, other_out):
+    """Two partial results of a softmax as one."""
+    highest = tl.maximum(largest, other_max)
+    base = tl.where(highest == float("-inf"), 0.0, highest)
+    kept = tl.exp(largest - base)
+    added = tl.exp(other_max - base)
+    return highest, total * kept + other_sum * added, out * kept + other_out * added
+
+
+@triton.jit
 def join_splits(
     part_max,
     part_sum,
     part_out,
+    rest_max,
+    rest_sum,
+    rest_values,
     out,
     mass_max,
     mass_sum,
@@ -140,7 +154,9 @@ def join_splits(
     HEADS: tl.constexpr,
     GROUP: tl.constexpr,
     HEAD_DIM: tl.constexpr,
+    V_STRIDE: tl.constexpr,
     VALUES: tl.constexpr,
+    REST: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
     r = tl.program_id(0)
@@ -152,16 +168,18 @@ def join_splits(
     one = tl.arange(0, 1)
     for split in range(splits):
         part = (split * HEADS + head) * rows + r
-        other = tl.load(part_max + part + one)
-        highest = tl.maximum(largest, other)
-        base = tl.where(highest == float("-inf"), 0.0, highest)
-        kept = tl.exp(largest - base)
-        added = tl.exp(other - base)
-        largest = highest
-        total = total * kept + tl.load(part_sum + part + one) * added
+        other = tl.zeros([BLOCK_D], tl.float32)
         if VALUES:
-            at = part.to(tl.int64) * HEAD_DIM
-            joined = joined * kept + tl.load(part_out + at + d, mask=d < HEAD_DIM, other=0.0) * added
+            other = tl.load(part_out + part.to(tl.int64) * HEAD_DIM + d, mask=d < HEAD_DIM, other=0.0)
+        of_part = tl.load(part_sum + part + one)
+        largest, total, joined = join(largest, total, joined, tl.load(part_max + part + one), of_part, other)
+    if REST:
+        row = head * rows + r
+        of_rest = tl.load(rest_sum + row + one)
+        top = tl.load(rest_max + row + one, mask=of_rest > 0, other=float("-inf"))
+        known = (d < HEAD_DIM) & (of_rest > 0)  # what weighs nothing may hold anything
+        other = tl.load(rest_values + row.to(tl.int64) * V_STRIDE + d, mask=known, other=0.0)
+        largest, total, joined = join(largest, total, joined, top, of_rest, other)
     if VALUES:
         at = (((r // GROUP) * HEADS + head) * GROUP + r % GROUP) * HEAD_DIM
         tl.store(out + at + d, joined / total, mask=d < HEAD_DIM)
@@ -171,15 +189,23 @@ def join_splits(
 
 
 def attend(
-    q: torch.Tensor, of: Pages, slots: torch.Tensor, *, scale: float, precision: str = "ieee"
+    q: torch.Tensor,
+    of: Pages,
+    slots: torch.Tensor,
+    rest: Sequence[torch.Tensor] | None = None,
+    *,
+    scale: float,
+    precision: str = "ieee",
 ) -> torch.Tensor:
     """``q`` float32 [m, num_q_heads, head_dim] over the tokens ``slots`` int32 [1 or kv_heads, tokens].
 
     Args:
+        rest: maxima, sums and values of what no list names, as AttentionRest in
+            edgevid/ops/paged_attention.py.
         precision: of the products: ``ieee`` is float32; ``tf32x3`` runs on tensor cores, nearly as exact.
     """
     out = torch.empty_like(q)
-    _launch(q, of, slots, scale, precision, out=out)
+    _launch(q, of, slots, scale, precision, out=out, rest=rest)
     return out
 
 
@@ -204,6 +230,7 @@ def _launch(
     out: torch.Tensor | None = None,
     largest: torch.Tensor | None = None,
     total: torch.Tensor | None = None,
+    rest: Sequence[torch.Tensor] | None = None,
 ) -> None:
     _, heads, head_dim, _ = of.keys.shape
     group = q.shape[1] // heads
@@ -242,6 +269,7 @@ def _launch(
         part_max,
         part_sum,
         part_out,
+        *(rest or (part_max, part_sum, part_out)),
         part_out if out is None else out,
         part_max if largest is None else largest,
         part_sum if total is None else total,
@@ -249,12 +277,14 @@ def _launch(
         splits,
         **constants,
         HEAD_DIM=head_dim,
+        V_STRIDE=ceil_div(head_dim, LANES) * LANES,
+        REST=rest is not None,
         BLOCK_D=block_d,
     )
 
 
 def builds(shape: Shape) -> list[Build]:
-    """Decode (16 rows a block), frame (64 rows) and mass, of float16 and int8 pages."""
+    """Decode (16 rows a block), frame (64 rows) and mass, of float16 and int8 pages; joining, also a rest."""
     heads = {"HEADS": shape.num_kv_heads, "GROUP": shape.group}
     block_d = power_of_two(shape.head_dim)
     parts = dict.fromkeys(("part_max", "part_sum", "part_out"), "*fp32")
@@ -267,7 +297,7 @@ def builds(shape: Shape) -> list[Build]:
     }
     join_types = {
         **parts,
-        **dict.fromkeys(("out", "mass_max", "mass_sum"), "*fp32"),
+        **dict.fromkeys(("rest_max", "rest_sum", "rest_values", "out", "mass_max", "mass_sum"), "*fp32"),
         "rows": "i32",
         "splits": "i32",
     }
@@ -287,8 +317,13 @@ def builds(shape: Shape) -> list[Build]:
             types = {**split_types, **pages.types(dtype)}
             grid = ("ceil(rows / BLOCK_R)", "HEADS", "ceil(tokens / split_tokens)")
             made.append(Build(f"paged_attention_{name}{suffix}", attend_split, types, constants, grid))
-    for name, with_values in (("join", True), ("mass_join", False)):
-        constants = {**heads, "HEAD_DIM": shape.head_dim, "VALUES": with_values, "BLOCK_D": block_d}
+    sizes = {"HEAD_DIM": shape.head_dim, "V_STRIDE": shape.v_stride, "BLOCK_D": block_d}
+    for name, with_values, rest in (
+        ("join", True, False),
+        ("join_rest", True, True),
+        ("mass_join", False, False),
+    ):
+        constants = {**heads, **sizes, "VALUES": with_values, "REST": rest}
         made.append(
             Build(f"paged_attention_{name}", join_splits, join_types, constants, ("rows", "HEADS", "1"), 1)
         )

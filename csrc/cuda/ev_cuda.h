@@ -55,10 +55,13 @@ typedef struct EvCudaAttention {
   int32_t m;
   int32_t group;
   float scale;
-  float* out;       /* as q; NULL: only the mass */
-  float* max;       /* [num_kv_heads, m * group]; read when out is NULL */
-  float* sum;       /* likewise */
-  float* workspace; /* ev_cuda_attention_floats() of them */
+  const float* rest_max;    /* [num_kv_heads, m * group]; read with rest_sum only */
+  const float* rest_sum;    /* likewise; NULL: nothing but the tokens is attended */
+  const float* rest_values; /* [num_kv_heads, m * group, v_stride] */
+  float* out;               /* as q; NULL: only the mass */
+  float* max;               /* [num_kv_heads, m * group]; read when out is NULL */
+  float* sum;               /* likewise */
+  float* workspace;         /* ev_cuda_attention_floats() of them */
 } EvCudaAttention;
 
 int64_t ev_cuda_attention_floats(const EvCudaPages* pages, const EvCudaAttention* a);

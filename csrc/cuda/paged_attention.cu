@@ -3,7 +3,7 @@
 //   attend_split  block: 16 rows of a KV head and a split's tokens, in tiles of 32 that are staged in shared
 //                 memory; a warp takes 4 rows, one after the other: lane = token for scores, lane = dim for
 //                 values
-//   join_splits   block: one row; the splits' partial results, in order
+//   join_splits   block: one row; the splits' partial results, in order, then a rest
 //
 // A row is one query head of one position: row r of a KV head is position r / group, query head r % group.
 // Tokens a row does not see are never read for it.
@@ -168,25 +168,41 @@ __global__ void attend_split(EvCudaPages p, EvCudaAttention a, Parts parts, int 
   }
 }
 
-__global__ void join_splits(EvCudaAttention a, Parts parts, int splits, int num_kv_heads, int head_dim) {
+// Partial results of a softmax, of one row and dim, as one.
+struct Joined {
+  float max = -INFINITY;
+  float sum = 0.0f;
+  float out = 0.0f;
+
+  __device__ void add(float other_max, float other_sum, float other_out) {
+    const float highest = fmaxf(max, other_max);
+    const float base = highest == -INFINITY ? 0.0f : highest;
+    const float kept = expf(max - base), added = expf(other_max - base);
+    max = highest;
+    sum = sum * kept + other_sum * added;
+    out = out * kept + other_out * added;
+  }
+};
+
+__global__ void join_splits(EvCudaPages p, EvCudaAttention a, Parts parts, int splits) {
   const int r = static_cast<int>(blockIdx.x), head = static_cast<int>(blockIdx.y);
   const int d = static_cast<int>(threadIdx.x), rows = a.m * a.group;
-  float max = -INFINITY, sum = 0.0f, out = 0.0f;
+  const bool in_row = a.out != nullptr && d < p.head_dim;
+  const int64_t row = int64_t{head} * rows + r;
+  Joined joined;
   for (int split = 0; split < splits; ++split) {
-    const int64_t part = (int64_t{split} * num_kv_heads + head) * rows + r;
-    const float highest = fmaxf(max, parts.max[part]);
-    const float base = highest == -INFINITY ? 0.0f : highest;
-    const float kept = expf(max - base), added = expf(parts.max[part] - base);
-    max = highest;
-    sum = sum * kept + parts.sum[part] * added;
-    if (a.out != nullptr && d < head_dim) out = out * kept + parts.out[part * head_dim + d] * added;
+    const int64_t part = (int64_t{split} * p.num_kv_heads + head) * rows + r;
+    joined.add(parts.max[part], parts.sum[part], in_row ? parts.out[part * p.head_dim + d] : 0.0f);
   }
   if (a.out == nullptr) {
-    if (d == 0) a.max[int64_t{head} * rows + r] = max;
-    if (d == 0) a.sum[int64_t{head} * rows + r] = sum;
-  } else if (d < head_dim) {
-    const int64_t at = (int64_t{r / a.group} * num_kv_heads + head) * a.group + r % a.group;
-    a.out[at * head_dim + d] = out / sum;
+    if (d == 0) a.max[row] = joined.max;
+    if (d == 0) a.sum[row] = joined.sum;
+  } else if (in_row) {
+    // A rest that weighs nothing may hold anything.
+    if (a.rest_sum && a.rest_sum[row] > 0.0f)
+      joined.add(a.rest_max[row], a.rest_sum[row], a.rest_values[row * p.v_stride + d]);
+    const int64_t at = (int64_t{r / a.group} * p.num_kv_heads + head) * a.group + r % a.group;
+    a.out[at * p.head_dim + d] = joined.out / joined.sum;
   }
 }
 
@@ -212,6 +228,6 @@ int ev_cuda_paged_attention(const EvCudaPages* pages, const EvCudaAttention* a, 
                                                    : attend_split<__half>;
   if (const int failed = launch(kernel, grid, kWarps * kWarp, stream, *pages, *a, parts, per_split))
     return failed;
-  return launch(join_splits, dim3(static_cast<unsigned>(rows), heads), kMaxDim, stream, *a, parts, splits,
-                pages->num_kv_heads, pages->head_dim);
+  return launch(join_splits, dim3(static_cast<unsigned>(rows), heads), kMaxDim, stream, *pages, *a, parts,
+                splits);
 }

@@ -15,7 +15,7 @@ from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import GpuOps
 from edgevid.ops.kv_pages import KvType, key_scales
 from edgevid.ops.kv_seal import LANES
-from edgevid.ops.paged_attention import Extent, NumpyCache
+from edgevid.ops.paged_attention import AttentionRest, Extent, NumpyCache
 
 ATTENTION_BOUND = 1e-4
 SCORE_BOUND = 1e-4
@@ -69,6 +69,7 @@ def _attention(s: Sizes, dtype: KvType) -> Iterator[Case]:
         moved = token_bytes * s.tokens
         yield Case(f"paged_attention, {what}", moved, filled.attend_error, ATTENTION_BOUND)
         yield Case(f"attention mass, {what}", moved // 2, filled.mass_error, ATTENTION_BOUND)
+        yield Case(f"paged_attention with a rest, {what}", moved, filled.rest_error, ATTENTION_BOUND)
     what, written = f"{dtype}, {s.tokens} tokens", (row_bytes + token_bytes) * s.tokens
     yield Case(f"kv_append, {what}", written, filled.append_error, ATTENTION_BOUND)
     yield Case(f"kv_seal, {what}", 2 * token_bytes * s.tokens, filled.seal_error, ATTENTION_BOUND)
@@ -101,6 +102,13 @@ class _Filled:
 
     def attend_error(self, ops: GpuOps) -> float:
         got, want = (self._cache(o).attend(self._q, [self._extents], self._scale) for o in (ops, None))
+        return _apart(got, want)
+
+    def rest_error(self, ops: GpuOps) -> float:
+        rows = self._shape["num_kv_heads"], self._q.shape[0] * self._q.shape[1] // self._shape["num_kv_heads"]
+        values = _normal(20, *rows, ceil_div(self._q.shape[2], LANES) * LANES)
+        rest = AttentionRest(_normal(21, *rows), np.abs(_normal(22, *rows)), values)
+        got, want = (self._cache(o).attend(self._q, [self._extents], self._scale, rest) for o in (ops, None))
         return _apart(got, want)
 
     def mass_error(self, ops: GpuOps) -> float:
@@ -210,7 +218,7 @@ def _estimates(s: Sizes) -> Iterator[Case]:
 
     size = f"{rows} rows, {n} clusters"
     yield Case(f"cluster_scores with spread, {size}", 0, scores, SCORE_BOUND)
-    yield Case(f"select_mass in doubt, {size}", 0, selects, 0)
+    yield Case(f"select_mass in doubt, {size}", 0, selects, max(1, n // 100))
     yield Case(f"cluster_estimate, {size}", 0, estimates, ATTENTION_BOUND)
 
 

@@ -23,6 +23,7 @@ from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import Codes
 from edgevid.ops.kv_pages import KvType, element_type, key_scales
 from edgevid.ops.kv_seal import LANES, Moments
+from edgevid.ops.paged_attention import AttentionRest
 from edgevid.ops.select_mass import Doubt, Masses, MassRule
 
 VARIABLE = "EDGEVID_CUDA_LIBRARY"
@@ -48,6 +49,7 @@ class _Attention(c.Structure):
         *((name, c.c_void_p) for name in ("q", "slots")),
         *((name, c.c_int32) for name in ("lists", "tokens", "m", "group")),
         ("scale", c.c_float),
+        *((name, c.c_void_p) for name in ("rest_max", "rest_sum", "rest_values")),
         *((name, c.c_void_p) for name in ("out", "max", "sum", "workspace")),
     ]
 
@@ -273,10 +275,20 @@ class CudaPages:
         arguments = (c.byref(self._pages), put(k), put(v), put(slots), len(slots), None)
         self._device.launch("kv_append", *arguments, keep=self._held)
 
-    def attend(self, q: Floats, slots: Ints, scale: float, *, head: int | None = None) -> Floats:
+    def attend(
+        self,
+        q: Floats,
+        slots: Ints,
+        scale: float,
+        rest: AttentionRest | None = None,
+        *,
+        head: int | None = None,
+    ) -> Floats:
         pages = self._pages if head is None else self._one_head(head)
         out = self._device.empty(q.shape, np.float32)
-        self._attention(pages, q, slots, scale, out=out)
+        parts = {} if rest is None else rest._asdict()
+        beside = {f"rest_{name}": self._device.put(part) for name, part in parts.items()}
+        self._attention(pages, q, slots, scale, out=out, **beside)
         return out.read()
 
     def mass(self, q: Floats, slots: Ints, scale: float) -> tuple[Floats, Floats]:
@@ -291,8 +303,8 @@ class CudaPages:
         arguments = (c.byref(self._pages), put(sources), put(targets), len(sources), None)
         self._device.launch("kv_seal", *arguments, keep=self._held)
 
-    def _attention(self, pages: _Pages, q: Floats, slots: Ints, scale: float, **results: Buffer) -> None:
-        held = {"q": self._device.put(q), "slots": self._device.put(slots), **results}
+    def _attention(self, pages: _Pages, q: Floats, slots: Ints, scale: float, **others: Buffer) -> None:
+        held = {"q": self._device.put(q), "slots": self._device.put(slots), **others}
         a = _Attention(
             lists=len(slots),
             tokens=slots.shape[1],

@@ -21,7 +21,15 @@ from edgevid.ops.dequantize import Floats
 from edgevid.ops.hash_codes import Codes, check_keys, hyperplanes
 from edgevid.ops.kv_pages import KvType, element_type
 from edgevid.ops.kv_seal import Moments, check_runs
-from edgevid.ops.paged_attention import Extent, check_order, check_page_size, group_of, slots_of
+from edgevid.ops.paged_attention import (
+    AttentionRest,
+    Extent,
+    check_order,
+    check_page_size,
+    check_rest,
+    group_of,
+    slots_of,
+)
 from edgevid.ops.select_mass import Doubt, Masses, MassRule, check_selection
 
 Ints = npt.NDArray[np.int32]
@@ -34,8 +42,16 @@ class Pages(Protocol):
 
     def append(self, k: Floats, v: Floats, slots: Ints) -> None: ...
 
-    def attend(self, q: Floats, slots: Ints, scale: float, *, head: int | None = None) -> Floats:
-        """``slots`` [1 or kv_heads, tokens]; with ``head``, only that KV head's queries."""
+    def attend(
+        self,
+        q: Floats,
+        slots: Ints,
+        scale: float,
+        rest: AttentionRest | None = None,
+        *,
+        head: int | None = None,
+    ) -> Floats:
+        """``slots`` [1 or kv_heads, tokens]; with ``head``, only that KV head's queries and rest."""
         ...
 
     def mass(self, q: Floats, slots: Ints, scale: float) -> tuple[Floats, Floats]: ...
@@ -226,17 +242,23 @@ class GpuCache:
             raise ValueError("slots and rows differ in number")
         self._pages.append(_f32(k), _f32(v), listed)
 
-    def attend(self, q: Floats, extents: list[list[Extent]], scale: float) -> Floats:
+    def attend(
+        self, q: Floats, extents: list[list[Extent]], scale: float, rest: AttentionRest | None = None
+    ) -> Floats:
         if len(extents) not in (1, self._heads):
             raise ValueError("there is one list of extents for all KV heads or one for each")
         lists = [self._slots(e) for e in extents]
         group = self._group(q, min(map(len, lists)))
+        if rest is not None:
+            rest = AttentionRest(*map(_f32, rest))
+            check_rest(rest, q, self._heads)
         if len({len(listed) for listed in lists}) == 1:
-            return self._pages.attend(_f32(q), np.stack(lists), scale)
+            return self._pages.attend(_f32(q), np.stack(lists), scale, rest)
         out = np.empty_like(q)
         for h, listed in enumerate(lists):
             mine = slice(h * group, (h + 1) * group)
-            out[:, mine] = self._pages.attend(_f32(q[:, mine]), listed[None], scale, head=h)
+            beside = None if rest is None else AttentionRest(*(part[h : h + 1] for part in rest))
+            out[:, mine] = self._pages.attend(_f32(q[:, mine]), listed[None], scale, beside, head=h)
         return out
 
     def mass(self, q: Floats, extents: list[Extent], scale: float) -> tuple[Floats, Floats]:

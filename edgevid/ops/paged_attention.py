@@ -26,6 +26,7 @@ import numpy.typing as npt
 from edgevid.ops.backend import Backend, native_ops
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.kv_pages import SCALE_DIMS, KvType, dequantize, element_type, key_scales, quantize
+from edgevid.ops.kv_seal import LANES
 
 
 class Extent(NamedTuple):
@@ -49,6 +50,14 @@ class AttentionRest(NamedTuple):
     max: Floats
     sum: Floats
     values: Floats
+
+
+def check_rest(rest: AttentionRest, q: Floats, num_kv_heads: int) -> None:
+    """ValueError unless it is of these queries."""
+    m, heads, head_dim = q.shape
+    rows, v_stride = (num_kv_heads, m * heads // num_kv_heads), -(-head_dim // LANES) * LANES
+    if [part.shape for part in rest] != [rows, rows, (*rows, v_stride)]:
+        raise ValueError("attention: shapes disagree")
 
 
 def slots_of(extents: Sequence[Extent], *, num_pages: int, page_size: int) -> npt.NDArray[np.int32]:
@@ -186,6 +195,8 @@ class NumpyCache:
     ) -> Floats:
         heads = self.keys.shape[1]
         group = group_of(q, heads)
+        if rest is not None:
+            check_rest(rest, q, heads)
         out = np.empty_like(q)
         for h in range(heads):
             k, v = self.stored(extents[h if len(extents) > 1 else 0])

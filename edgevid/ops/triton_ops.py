@@ -17,6 +17,7 @@ from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import SCALE, Codes
 from edgevid.ops.kv_pages import KvType, key_scales
 from edgevid.ops.kv_seal import RADIUS_SLACK, Moments
+from edgevid.ops.paged_attention import AttentionRest
 from edgevid.ops.select_mass import Doubt, Masses, MassRule
 
 
@@ -163,11 +164,20 @@ class TritonPages:
 
         self._launch(append, self._put(k), self._put(v), self._put(slots), self._pages)
 
-    def attend(self, q: Floats, slots: Ints, scale: float, *, head: int | None = None) -> Floats:
+    def attend(
+        self,
+        q: Floats,
+        slots: Ints,
+        scale: float,
+        rest: AttentionRest | None = None,
+        *,
+        head: int | None = None,
+    ) -> Floats:
         from edgevid.kernels.paged_attention import attend
 
         pages = self._pages if head is None else self._pages.of_head(head)
-        out = self._launch(attend, self._put(q), pages, self._put(slots), scale=scale)
+        beside = None if rest is None else tuple(map(self._put, rest))
+        out = self._launch(attend, self._put(q), pages, self._put(slots), beside, scale=scale)
         return np.asarray(out.cpu().numpy())
 
     def mass(self, q: Floats, slots: Ints, scale: float) -> tuple[Floats, Floats]:

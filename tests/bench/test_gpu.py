@@ -39,7 +39,7 @@ def test_every_kernel_passes_and_is_timed_on_the_host(
     monkeypatch.setenv(VARIABLE, str(build_host_library(tmp_path)))
     rows = rows_of("cuda", CudaDevice(), SMALL, budget_s=0.01)
     errors, times = rows[::2], rows[1::2]
-    assert len(errors) == len(times) == 21
+    assert len(errors) == len(times) == 25
     assert [row.measure for row in errors if not row.passed] == []
     assert all(isinstance(row.value, float) and row.value > 0 for row in times)
     envelope = report("gpu", rows, threads=1)

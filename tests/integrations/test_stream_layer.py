@@ -111,14 +111,15 @@ def test_the_cut_of_a_stream_changes_nothing(steps: list[int]) -> None:
     assert np.array_equal(*outs)
 
 
-def test_backends_choose_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CUDA's kernels compiled for the host; estimates have none."""
+@pytest.mark.parametrize("estimate", [False, True])
+def test_backends_choose_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, estimate: bool) -> None:
+    """CUDA's kernels are compiled for the host."""
     if not os.environ.get(VARIABLE):
         monkeypatch.setenv(VARIABLE, str(build_host_library(tmp_path)))
     k, v = themed(240, 4)
     outs = []
     for backend in ("numpy", "native", "cuda"):
-        layer = make(max_tokens=300, mass=0.8, estimate=False, backend=backend)
+        layer = make(max_tokens=300, mass=0.8, estimate=estimate, backend=backend)
         for first in range(0, 240, 40):
             layer.append(k[first : first + 40], v[first : first + 40])
             out = layer.attend(queries(k[first : first + 40]), scale=SCALE)

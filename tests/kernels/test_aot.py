@@ -16,7 +16,7 @@ import pytest
 from edgevid.kernels.build import ceil_div, power_of_two
 
 TARGETS = (87, 90, 110)
-KERNELS = 27
+KERNELS = 28
 
 
 @pytest.fixture(autouse=True)

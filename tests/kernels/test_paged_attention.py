@@ -10,9 +10,9 @@ import pytest
 
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.kv_pages import KvType
-from edgevid.ops.paged_attention import Extent, KvCache
+from edgevid.ops.paged_attention import AttentionRest, Extent, KvCache
 from tests.ops.cases import AttentionCase, attention_cases, normal, paged_extents, scattered_extents
-from tests.ops.test_paged_attention import BOUND, Filled
+from tests.ops.test_paged_attention import BOUND, Filled, random_rest
 
 Call = Callable[..., Any]
 SHAPE: dict[str, Any] = {"num_pages": 4, "page_size": 16, "num_kv_heads": 2, "head_dim": 7}
@@ -57,6 +57,24 @@ def test_mass_equals_reference(on_gpu: Call, case: AttentionCase, dtype: KvType)
     assert (np.abs(got_sum - want_sum) <= 1e-4 * want_sum).all()
 
 
+def attend_with_rest(case: AttentionCase, *, backend: str, dtype: KvType, empty: bool = False) -> Floats:
+    filled = Filled(case, backend=backend, dtype=dtype)
+    rest = random_rest(case)
+    if empty:
+        rest = AttentionRest(*(part * np.float32(np.nan) for part in rest))
+        rest.sum[:] = 0
+    return filled.cache.attend(filled.q, [filled.extents], scale=filled.scale, rest=rest)
+
+
+@pytest.mark.parametrize("case", list(attention_cases())[::3], ids=AttentionCase.name)
+@pytest.mark.parametrize("dtype", ["f16", "int8"])
+def test_a_rest_joins_as_in_the_reference(on_gpu: Call, case: AttentionCase, dtype: KvType) -> None:
+    got = on_gpu(attend_with_rest, case, dtype=dtype)
+    assert np.abs(got - attend_with_rest(case, backend="numpy", dtype=dtype)).max() <= 2 * BOUND
+    empty = on_gpu(attend_with_rest, case, dtype=dtype, empty=True)
+    assert np.array_equal(empty, on_gpu(attend, case, dtype=dtype))
+
+
 def attend_retrieved(*, backend: str, lengths: tuple[int, ...], dtype: KvType) -> Floats:
     """Every KV head sees sinks, a selection of its own, and what is recent."""
     case = AttentionCase(300, 2, 32, 3, 2, 64)
@@ -66,7 +84,8 @@ def attend_retrieved(*, backend: str, lengths: tuple[int, ...], dtype: KvType) -
         sinks + scattered_extents(length, num_pages=8, page_size=32, seed=h) + recent
         for h, length in enumerate(lengths)
     ]
-    return filled.cache.attend(filled.q, lists, scale=filled.scale)
+    rest = random_rest(case)
+    return filled.cache.attend(filled.q, lists, scale=filled.scale, rest=rest)
 
 
 @pytest.mark.parametrize("lengths", [(100, 100, 100), (0, 40, 200)], ids=["one length", "each its own"])
@@ -140,18 +159,19 @@ def test_keys_are_stored_bit_for_bit_in_int8(on_gpu: Call) -> None:
 
 def refuse(name: str, *, backend: str) -> None:
     cache = KvCache(backend=backend, **SHAPE)  # type: ignore[arg-type]
-    row = normal(0, 1, 2, 7)
+    row, wrong_rest = normal(0, 1, 2, 7), AttentionRest(*(normal(i, 2, 1, 7)[..., :i] for i in (1, 1, 7)))
     {
         "leaves": lambda: cache.append(row, row, [Extent(0, 16, 1)]),
         "differ in number": lambda: cache.append(row, row, [Extent(0, 0, 2)]),
         "fewer tokens": lambda: cache.attend(row, [[Extent(0, 0, 0)]], scale=1.0),
         "one for each": lambda: cache.attend(row, [[Extent(0, 0, 1)]] * 3, scale=1.0),
+        "shapes disagree": lambda: cache.attend(row, [[Extent(0, 0, 1)]], scale=1.0, rest=wrong_rest),
         "permutation": lambda: cache.seal([Extent(0, 0, 1)], np.array([1], np.int32), [Extent(1, 0, 1)]),
     }[name]()
 
 
 @pytest.mark.parametrize(
-    "name", ["leaves", "differ in number", "fewer tokens", "one for each", "permutation"]
+    "name", ["leaves", "differ in number", "fewer tokens", "one for each", "shapes disagree", "permutation"]
 )
 def test_wrong_arguments_are_refused(on_gpu: Call, name: str) -> None:
     with pytest.raises(ValueError, match=name):

@@ -14,7 +14,7 @@ from edgevid.ops.paged_attention import AttentionRest, KvCache
 from edgevid.ops.select_mass import Doubt, select_mass
 from tests.ops.cases import EPS, AttentionCase, attention_cases, normal, paged_extents
 from tests.ops.test_cluster_scores import CLUSTERS, HEAD_DIMS, runs
-from tests.ops.test_paged_attention import BOUND, Filled
+from tests.ops.test_paged_attention import BOUND, Filled, random_rest
 from tests.ops.test_select_mass import Case
 
 
@@ -99,16 +99,22 @@ def test_what_is_attended_is_not_estimated_whatever_it_holds(isa: str) -> None:
 
 @pytest.mark.parametrize("case", list(attention_cases()), ids=AttentionCase.name)
 def test_a_rest_joins_as_in_the_reference(isa: str, case: AttentionCase) -> None:
-    rows = (case.num_kv_heads, case.m * case.group)
-    total = np.abs(normal(5, *rows))
-    total[:, ::3] = 0  # nothing to join
-    values = normal(6, *rows, -(-case.head_dim // 16) * 16)
-    rest = AttentionRest(normal(4, *rows), total, values)
+    rest = random_rest(case)
     for threads in (1, 3):
         filled, reference = Filled(case, threads=threads), Filled(case, backend="numpy")
         got = filled.cache.attend(filled.q, [filled.extents], scale=filled.scale, rest=rest)
         want = reference.cache.attend(filled.q, [filled.extents], scale=filled.scale, rest=rest)
         assert np.abs(got - want).max() <= 2 * BOUND
+
+
+def test_a_rest_of_other_queries_is_refused(native: Any) -> None:
+    case = next(attention_cases())
+    for backend in ("native", "numpy"):
+        filled = Filled(case, backend=backend)
+        for part, values in random_rest(case)._asdict().items():
+            wrong = random_rest(case)._replace(**{part: values[:, :-1]})
+            with pytest.raises(ValueError, match="shapes disagree"):
+                filled.cache.attend(filled.q, [filled.extents], scale=1.0, rest=wrong)
 
 
 def test_an_empty_rest_changes_no_bit(isa: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.kv_pages import ELEMENTS, KvType
-from edgevid.ops.paged_attention import Extent, KvCache, NumpyCache
+from edgevid.ops.paged_attention import AttentionRest, Extent, KvCache, NumpyCache
 from tests.ops.cases import AttentionCase, attention_cases, normal, paged_extents, scattered_extents
 
 # Scores here are below 10, so rounding them in float32 moves a weight by at most about 1e-5 of itself.
@@ -47,6 +47,14 @@ class Filled:
 
     def attend(self) -> Floats:
         return self.cache.attend(self.q, [self.extents], scale=self.scale)
+
+
+def random_rest(case: AttentionCase) -> AttentionRest:
+    """A rest of every row but each third."""
+    rows = (case.num_kv_heads, case.m * case.group)
+    total = np.abs(normal(5, *rows))
+    total[:, ::3] = 0
+    return AttentionRest(normal(4, *rows), total, normal(6, *rows, -(-case.head_dim // 16) * 16))
 
 
 @pytest.mark.parametrize("case", list(attention_cases()), ids=AttentionCase.name)
