@@ -18,6 +18,14 @@ import numpy.typing as npt
 from edgevid.core.errors import EdgevidError, MissingPartError, UsageError
 from edgevid.ops.cluster_scores import Spread
 from edgevid.ops.conv1d_int8 import ConvLayer, Int8s
+from edgevid.ops.cuda_structs import (
+    EvCudaAttention,
+    EvCudaEstimate,
+    EvCudaMoments,
+    EvCudaPages,
+    EvCudaScores,
+    EvCudaSelection,
+)
 from edgevid.ops.dequantize import Floats
 from edgevid.ops.gpu_ops import Ints, Record
 from edgevid.ops.hash_codes import Codes
@@ -27,68 +35,9 @@ from edgevid.ops.paged_attention import AttentionRest
 from edgevid.ops.select_mass import Doubt, Masses, MassRule
 
 VARIABLE = "EDGEVID_CUDA_LIBRARY"
-_TYPES: dict[KvType, int] = {"f16": 0, "f32": 1, "int8": 2}  # of _Pages
+_TYPES: dict[KvType, int] = {"f16": 0, "f32": 1, "int8": 2}  # of EvCudaPages
 _BYTES = (2, 4, 1)
 _Array = npt.NDArray[Any]
-
-
-class _Pages(c.Structure):
-    _fields_ = [
-        *((name, c.c_void_p) for name in ("keys", "values", "key_scales", "value_scales")),
-        *(
-            (name, c.c_int64)
-            for name in ("k_page_stride", "v_page_stride", "ks_page_stride", "vs_page_stride")
-        ),
-        *((name, c.c_int32) for name in ("page_size", "num_kv_heads", "head_dim", "v_stride")),
-        *((name, c.c_int32) for name in ("key_scale_lines", "type")),
-    ]
-
-
-class _Attention(c.Structure):
-    _fields_ = [
-        *((name, c.c_void_p) for name in ("q", "slots")),
-        *((name, c.c_int32) for name in ("lists", "tokens", "m", "group")),
-        ("scale", c.c_float),
-        *((name, c.c_void_p) for name in ("rest_max", "rest_sum", "rest_values")),
-        *((name, c.c_void_p) for name in ("out", "max", "sum", "workspace")),
-    ]
-
-
-class _Scores(c.Structure):
-    _fields_ = [
-        *((name, c.c_void_p) for name in ("q", "means", "scales", "variance", "spreads", "out")),
-        *((name, c.c_int32) for name in ("num_kv_heads", "rows", "head_dim", "clusters", "stride")),
-        ("scale", c.c_float),
-    ]
-
-
-class _Selection(c.Structure):
-    _fields_ = [
-        *((name, c.c_void_p) for name in ("scores", "counts", "resident_max", "resident_sum")),
-        *((name, c.c_void_p) for name in ("row_doubts", "cluster_doubts", "marks")),
-        *((name, c.c_int32) for name in ("num_kv_heads", "rows", "clusters", "max_tokens")),
-        ("threshold", c.c_float),
-        *((name, c.c_int32) for name in ("pooled", "exact")),
-        ("workspace", c.c_void_p),
-    ]
-
-
-class _Estimate(c.Structure):
-    _fields_ = [
-        *(
-            (name, c.c_void_p)
-            for name in ("densities", "counts", "marks", "means", "scales", "sum", "values")
-        ),
-        *((name, c.c_int32) for name in ("num_kv_heads", "rows", "stride", "v_stride")),
-    ]
-
-
-class _Moments(c.Structure):
-    _fields_ = [
-        *((name, c.c_void_p) for name in ("keys", "values", "begin", "value_means", "value_scales")),
-        *((name, c.c_void_p) for name in ("spreads", "variance", "squares")),
-        *((name, c.c_int32) for name in ("clusters", "stride", "num_kv_heads", "head_dim", "v_stride")),
-    ]
 
 
 class CudaDevice:
@@ -142,7 +91,7 @@ class CudaDevice:
         made.append(self.empty((num_kv_heads, head_dim), np.float32))
         held = (*given, *made, self.empty((num_kv_heads, clusters, head_dim), np.float32))
         sizes = (clusters, stride, num_kv_heads, head_dim, v_stride)
-        moments = _Moments(*(buffer.pointer for buffer in held), *sizes)
+        moments = EvCudaMoments(*(buffer.pointer for buffer in held), *sizes)
         self.launch("cluster_moments", c.byref(moments), None, keep=held)
         return Moments(*(buffer.read() for buffer in made))
 
@@ -159,7 +108,7 @@ class CudaDevice:
         held = [self.put(array) for array in (q, means, scales, *(spread or ()))]
         out = self.empty((rows, stride), np.float32)
         pointers = [buffer.pointer for buffer in held] + [None] * (5 - len(held))
-        scores = _Scores(*pointers, out.pointer, 1, rows, head_dim, clusters, stride, scale)
+        scores = EvCudaScores(*pointers, out.pointer, 1, rows, head_dim, clusters, stride, scale)
         self.launch("cluster_scores", c.byref(scores), None, keep=(*held, out))
         return out.read()
 
@@ -172,7 +121,7 @@ class CudaDevice:
         held = [self.put(array) for array in (*masses, *(doubt or ()))]
         pointers = [buffer.pointer for buffer in held] + [None] * (6 - len(held)) + [marks.pointer]
         sizes = (1, rows, clusters, rule.max_tokens, rule.threshold, rule.pooled, rule.exact)
-        selection = _Selection(*pointers, *sizes, workspace.pointer)
+        selection = EvCudaSelection(*pointers, *sizes, workspace.pointer)
         self.launch("select_mass", c.byref(selection), None, keep=(*held, marks, workspace))
         return marks.read()
 
@@ -183,7 +132,7 @@ class CudaDevice:
         held = [self.put(array) for array in (densities, counts, marks, means, scales)]
         total, values = self.empty((rows,), np.float32), self.empty((rows, v_stride), np.float32)
         pointers = [buffer.pointer for buffer in (*held, total, values)]
-        estimate = _Estimate(*pointers, 1, rows, stride, v_stride)
+        estimate = EvCudaEstimate(*pointers, 1, rows, stride, v_stride)
         self.launch("cluster_estimate", c.byref(estimate), None, keep=(*held, total, values))
         return total.read(), values.read()
 
@@ -267,7 +216,7 @@ class CudaPages:
         held += [device.put(np.zeros(num_pages * slots * width, np.float16)) for width in (lines, 1)]
         strides = [slots * width for width in (head_dim, v_stride, lines, 1)]
         sizes = (page_size, num_kv_heads, head_dim, v_stride, lines, _TYPES[dtype])
-        self._pages = _Pages(*(buffer.pointer for buffer in held), *strides, *sizes)
+        self._pages = EvCudaPages(*(buffer.pointer for buffer in held), *strides, *sizes)
         self._held = tuple(held)
 
     def append(self, k: Floats, v: Floats, slots: Ints) -> None:
@@ -303,9 +252,9 @@ class CudaPages:
         arguments = (c.byref(self._pages), put(sources), put(targets), len(sources), None)
         self._device.launch("kv_seal", *arguments, keep=self._held)
 
-    def _attention(self, pages: _Pages, q: Floats, slots: Ints, scale: float, **others: Buffer) -> None:
+    def _attention(self, pages: EvCudaPages, q: Floats, slots: Ints, scale: float, **others: Buffer) -> None:
         held = {"q": self._device.put(q), "slots": self._device.put(slots), **others}
-        a = _Attention(
+        a = EvCudaAttention(
             lists=len(slots),
             tokens=slots.shape[1],
             m=len(q),
@@ -320,9 +269,9 @@ class CudaPages:
         keep = (*self._held, workspace, *held.values())
         self._device.launch("paged_attention", c.byref(pages), c.byref(a), None, keep=keep)
 
-    def _one_head(self, head: int) -> _Pages:
+    def _one_head(self, head: int) -> EvCudaPages:
         """The same pages, seen as having this KV head only."""
-        p = _Pages.from_buffer_copy(self._pages)
+        p = EvCudaPages.from_buffer_copy(self._pages)
         slots = head * p.page_size
         p.keys += slots * p.head_dim * _BYTES[p.type]
         p.values += slots * p.v_stride * _BYTES[p.type]

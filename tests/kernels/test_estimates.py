@@ -90,6 +90,20 @@ def test_what_is_sure_needs_no_selection_however_much_it_holds(on_gpu: Call, poo
     assert marks.tolist() == [False, True] + 14 * [False]
 
 
+def test_wrong_shapes_are_refused(on_gpu: Call) -> None:
+    case = Case.random(2, 5)
+    with pytest.raises(ValueError, match="shapes disagree"):
+        on_gpu(select_mass, *case, threshold=0.5, doubt=Doubt(case.resident_max, case.resident_max))
+    densities, *rest = estimate_case(16, 16, 2)
+    with pytest.raises(ValueError, match="shapes disagree"):
+        on_gpu(cluster_estimate, densities[:, 1:], *rest)
+    keys, values, begin = moments_case(2, 16)
+    with pytest.raises(ValueError, match="disagree"):
+        on_gpu(cluster_moments, keys, values[1:], begin, num_kv_heads=3)
+    with pytest.raises(ValueError, match="do not cover"):
+        on_gpu(cluster_moments, keys, values, begin[:-1], num_kv_heads=3)
+
+
 @pytest.mark.parametrize("pooled", [True, False])
 def test_a_row_that_cannot_be_judged_takes_everything_in_doubt(on_gpu: Call, pooled: bool) -> None:
     case = Case.random(5, 40)

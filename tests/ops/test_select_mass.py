@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from edgevid.ops.dequantize import Floats
-from edgevid.ops.select_mass import Marks, select_mass
+from edgevid.ops.select_mass import Doubt, Marks, select_mass
 from tests.ops.cases import normal
 
 
@@ -107,3 +107,7 @@ def test_wrong_arguments_are_refused(native: Any) -> None:
             case.select(threshold=1.5, backend=backend)
         with pytest.raises(ValueError, match="shapes"):
             case._replace(counts=case.counts[1:]).select(threshold=0.5, backend=backend)
+        for rows, clusters in ((3, 5), (2, 4)):
+            doubt = Doubt(np.ones(rows, np.float32), np.ones(clusters, np.float32))
+            with pytest.raises(ValueError, match="shapes"):
+                case.select(threshold=0.5, doubt=doubt, backend=backend)
