@@ -9,6 +9,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from edgevid.core.kv_config import KVConfig, RetrievalConfig
+from edgevid.integrations.transformers import RetrievalCache
 
 VOCAB = 97
 
@@ -49,3 +50,15 @@ def small_kv(*, max_tokens: int = 700, **options: Any) -> KVConfig:
     return KVConfig(
         page_size=16, max_tokens=max_tokens, sinks=16, retrieval=RetrievalConfig(**{**settings, **options})
     )
+
+
+def fresh(model: Any, **options: Any) -> RetrievalCache:
+    """An empty cache in float32 that chooses."""
+    return RetrievalCache(model.config, small_kv(**{"mass": 0.9, **options}), f32=True)
+
+
+def streamed(model: Any, tokens: Any, cache: Any, steps: list[int]) -> Any:
+    """Logits [n, vocab] of the tokens, fed in steps."""
+    parts = torch.split(tokens[:, : sum(steps)], steps, dim=1)
+    with torch.inference_mode():
+        return torch.cat([model(part, past_key_values=cache).logits[0] for part in parts])

@@ -12,8 +12,10 @@ from edgevid.core.errors import UsageError
 from edgevid.integrations.transformers.cache import HANDLE, rows_of
 
 NAME = "edgevid"
-CHANGES = ("sliding_window", "softcap", "s_aux")
+CHANGES = ("sliding_window", "softcap", "s_aux", "position_bias", "block_indices")
 """Options of transformers that would change what attention computes."""
+
+ROLLBACK = "without it; cache.rollback() takes the step back"
 
 
 def register() -> None:
@@ -47,7 +49,11 @@ def attend(
     changed = [name for name in CHANGES if options.get(name) is not None]
     if changed or dropout or attention_mask is not None:
         what = ", ".join([*changed, *["dropout"] * bool(dropout)]) or "a mask of the caller"
-        raise UsageError(f"edgevid's attention is causal and plain, without {what}")
+        raise UsageError(f"edgevid's attention is causal and plain, without {what}", fix=ROLLBACK)
+    if options.get("is_causal") is False:
+        raise UsageError("edgevid's attention is causal, this model's is not", fix=ROLLBACK)
+    if options.get("output_attentions"):
+        raise UsageError("weights of attention are never whole here to be given out", fix=ROLLBACK)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     out = torch.from_numpy(stream.attend(rows_of(query), scale=scale))
     return out[None].to(query.device, query.dtype), None

@@ -29,7 +29,7 @@ class RetrievalCache(Cache):  # type: ignore[misc]  # transformers is not typed 
 
     Past ``kv.max_tokens`` the oldest segments are forgotten, the sinks and what is new stay; positions go on
     counting. Tokens can be taken back (``crop(-n)``) while they are not sealed, the newest
-    ``kv.retrieval.recent`` of them always.
+    ``kv.retrieval.recent`` of them always. A step that was broken off is taken back by :meth:`rollback`.
 
     Args:
         config: the model's; its text part is used.
@@ -69,7 +69,7 @@ class RetrievalCache(Cache):  # type: ignore[misc]  # transformers is not typed 
             clusters = Clusters(layer.retrieval, layer=index, backend=backend, **shape)
             return StreamLayer(store, range(index * per, (index + 1) * per), clusters, layer)
 
-        super().__init__(layers=[_Layer(partial(stream, index)) for index in range(layers)])
+        super().__init__(layers=[_Layer(partial(stream, i), heads, head_dim) for i in range(layers)])
 
     def update(
         self, key_states: Any, value_states: Any, layer_idx: int, *args: Any, **kwargs: Any
@@ -77,13 +77,49 @@ class RetrievalCache(Cache):  # type: ignore[misc]  # transformers is not typed 
         """As transformers calls it, layer after layer.
 
         Raises:
-            UsageError: an earlier step was broken off, so that some layers hold its rows and others do not.
+            UsageError: an earlier step was broken off, so that some layers hold its rows and others do not,
+                or the model attends by something else than this cache.
         """
-        seen = [layer.stream.seen for layer in self.layers]
-        step = key_states.shape[-2]
-        if seen != [seen[-1] + step] * layer_idx + [seen[-1]] * (len(seen) - layer_idx):
-            raise UsageError("a step was broken off, the layers of the cache disagree", fix="cache.reset()")
-        return super().update(key_states, value_states, layer_idx, *args, **kwargs)  # type: ignore[no-any-return]
+        if layer_idx >= len(self.layers):
+            raise UsageError(
+                f"the cache has {len(self.layers)} layers, the model more", fix="RetrievalCache(model.config)"
+            )
+        streams = [layer.stream for layer in self.layers]
+        before, step = streams[-1].seen, key_states.shape[-2]
+        want = [before + step] * layer_idx + [before] * (len(streams) - layer_idx)
+        if [stream.seen for stream in streams] != want:
+            raise UsageError(
+                "a step was broken off, or the model has fewer layers than the cache",
+                fix="cache.rollback() takes back what is not whole",
+            )
+        if [stream.attended for stream in streams] != want:
+            raise UsageError(
+                "the step before was not attended through edgevid",
+                fix='attn_implementation="edgevid", then cache.rollback()',
+            )
+        return self.layers[layer_idx].update(key_states, value_states)  # type: ignore[no-any-return]
+
+    def rollback(self) -> None:
+        """Take back the rows of a step that was broken off, in the layers that have them; else nothing. What
+        was sealed or forgotten to make room for it stays so."""
+        whole = min(layer.stream.attended for layer in self.layers)
+        for layer in self.layers:
+            layer.stream.take_back(layer.stream.seen - whole)
+
+    def reorder_cache(self, beam_idx: Any) -> None:
+        """UsageError, as the next two: there is one stream."""
+        raise _not_a_batch()
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        raise _not_a_batch()
+
+    def batch_select_indices(self, indices: Any) -> None:
+        raise _not_a_batch()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise UsageError(
+            "a RetrievalCache cannot be copied or saved", fix="another RetrievalCache, fed the same tokens"
+        )
 
     def stats(self) -> list[LayerStats]:
         """Per layer, what was attended since the beginning."""
@@ -96,9 +132,9 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
     is_sliding = False
     supports_early_init = False
 
-    def __init__(self, make: Callable[[], StreamLayer]) -> None:
+    def __init__(self, make: Callable[[], StreamLayer], heads: int, head_dim: int) -> None:
         super().__init__()
-        self._make = make
+        self._make, self._shape = make, (heads, head_dim)
         self.stream = make()
 
     def lazy_initialization(self, key_states: Any, value_states: Any) -> None:
@@ -106,7 +142,14 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
 
     def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         if len(key_states) != 1:
-            raise UsageError("a RetrievalCache holds one stream, not a batch", fix="a cache for each")
+            raise _not_a_batch()
+        for states in (key_states, value_states):
+            if (states.shape[1], states.shape[3]) != self._shape:
+                raise UsageError(
+                    f"the model has {states.shape[1]} KV heads of {states.shape[3]}, the cache has "
+                    f"{self._shape[0]} of {self._shape[1]}",
+                    fix="RetrievalCache(model.config)",
+                )
         self.stream.append(rows_of(key_states), rows_of(value_states))
         setattr(key_states, HANDLE, self.stream)
         return key_states, value_states
@@ -121,10 +164,16 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         return self.stream.seen + query_length, 0
 
     def crop(self, tokens_to_remove: int) -> None:
+        if tokens_to_remove > 0:
+            raise UsageError("crop() takes minus the number of tokens", fix=f"crop(-{tokens_to_remove})")
         self.stream.take_back(-tokens_to_remove)
 
     def reset(self) -> None:
         self.stream = self._make()
+
+
+def _not_a_batch() -> UsageError:
+    return UsageError("a RetrievalCache holds one stream, not a batch", fix="a cache for each")
 
 
 def rows_of(states: Any) -> Floats:

@@ -83,12 +83,13 @@ class StreamLayer:
 
     Attributes:
         seen: tokens appended so far.
+        attended: of those, the ones whose step was attended as well.
         stats: since the beginning.
     """
 
     def __init__(self, store: KvCache, pages: range, clusters: Clusters, config: LayerConfig) -> None:
         self._store, self._clusters, self._config = store, clusters, config
-        self.seen = 0
+        self.seen = self.attended = 0
         self.stats = LayerStats()
         self._sinks = list(pages[: config.sink_pages])
         self._free = list(pages[config.sink_pages :])
@@ -134,25 +135,31 @@ class StreamLayer:
         chosen = self._choose(q, scale)
         if chosen is None:
             everything = [*self._sink_extents(), *self._whole(self._sealed), *self._open_extents()]
-            return self._store.attend(q, [everything], scale=scale)
-        slots, rest = chosen
-        pages = np.array(self._sealed)
-        plans = [[*self._sink_extents(), *_runs(marks, pages), *self._open_extents()] for marks in slots]
-        return self._store.attend(q, plans, scale=scale, rest=rest)
+            out = self._store.attend(q, [everything], scale=scale)
+        else:
+            slots, rest = chosen
+            pages = np.array(self._sealed)
+            plans = [[*self._sink_extents(), *_runs(marks, pages), *self._open_extents()] for marks in slots]
+            out = self._store.attend(q, plans, scale=scale, rest=rest)
+        self.attended = self.seen
+        return out
 
     def take_back(self, tokens: int) -> None:
-        """Remove the newest tokens. UsageError when some of them are sinks or sealed."""
-        if tokens > len(self._open_keys):
+        """Remove the newest tokens. UsageError when some of them are sealed, or before what was forgotten."""
+        whole = self.sealed == 0 and self.kept == self.seen
+        most = self.seen if whole else len(self._open_keys)
+        if tokens > most:
             raise UsageError(
-                f"{tokens} tokens cannot be taken back, only the newest {len(self._open_keys)}",
+                f"{tokens} tokens cannot be taken back, only the newest {most}",
                 fix="a larger RetrievalConfig.recent",
             )
-        left = len(self._open_keys) - tokens
+        left = max(len(self._open_keys) - tokens, 0)
         del self._open_keys[left:], self._open_values[left:]
         used = -(-len(self._open_keys) // self._config.page_size)
         self._free += self._open[used:]
         del self._open[used:]
         self.seen -= tokens
+        self.attended = min(self.attended, self.seen)
 
     def _seal_old(self) -> None:
         segment, pages = self._config.retrieval.segment, self._config.segment_pages
