@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "kv/page_limit.h"
 #include "ops/cluster_estimate.h"
@@ -11,7 +13,8 @@ namespace ev::kv {
 namespace {
 
 constexpr uint32_t kPause = 8;
-constexpr int64_t kEstimateRows = 18;  // that share one pass over the mean values
+constexpr int64_t kEstimateRows = 18;     // that share one pass over the mean values
+constexpr size_t kEstimateSegments = 16;  // whose estimates are summed by themselves
 
 float score_scale(const ops::KvShape& s) {
   return 1.0f / std::sqrt(static_cast<float>(s.head_dim));
@@ -171,14 +174,7 @@ const Plans& ResvSelection::chosen_plans(uint32_t layer, int64_t rows, ThreadPoo
   const auto num_heads = static_cast<int64_t>(heads_.size());
   {
     const Stopwatch stopwatch(prediction_ns_);
-    for_each(num_heads, threads, [&](int64_t i) {
-      Head& head = heads_[static_cast<size_t>(i)];
-      list_chosen(layer, head);
-      if (joins_resident())
-        head.plan.set_past(head.extents, rows, cache_->layout().shape);
-      else
-        head.plan.set(head.extents, rows, cache_->layout().shape);
-    });
+    for_each(num_heads, threads, [&](int64_t i) { plan_head(layer, heads_[static_cast<size_t>(i)], rows); });
   }
   plans_.heads.clear();
   plans_.rest.clear();
@@ -186,37 +182,39 @@ const Plans& ResvSelection::chosen_plans(uint32_t layer, int64_t rows, ThreadPoo
   if (!joins_resident()) return plans_;
   const int64_t group_rows = heads_.front().queries.rows();
   const int64_t blocks = (group_rows + kEstimateRows - 1) / kEstimateRows;
-  for_each(num_heads * blocks, threads, [&](int64_t unit) {
+  const auto parts = static_cast<int64_t>(estimate_parts());
+  for_each(num_heads * blocks * parts, threads, [&](int64_t unit) {
     const int64_t first = unit % blocks * kEstimateRows;
-    add_rest(layer, static_cast<size_t>(unit / blocks), first, std::min(kEstimateRows, group_rows - first));
+    estimate_part(layer, static_cast<size_t>(unit / (blocks * parts)), first,
+                  std::min(kEstimateRows, group_rows - first), static_cast<size_t>(unit / blocks % parts));
   });
+  for (size_t head = 0; head < heads_.size(); ++head) join_parts(head);
   for (const Head& head : heads_)
     plans_.rest.push_back({head.tops.data(), head.weights.data(), head.values.data()});
   return plans_;
 }
 
-// What is attended beside the plan: resident tokens, and estimates, which read the densities that
-// select_mass() left in place of the scores.
-void ResvSelection::add_rest(uint32_t layer, size_t index, int64_t first, int64_t count) {
+size_t ResvSelection::estimate_parts() const {
+  return (cache_->segments().size() + kEstimateSegments - 1) / kEstimateSegments;
+}
+
+// Of a part of the segments and some rows. Reads the densities that select_mass() left in place of the scores.
+void ResvSelection::estimate_part(uint32_t layer, size_t index, int64_t first, int64_t count, size_t part) {
   Head& head = heads_[index];
-  const int64_t v_stride = cache_->layout().shape.v_stride(), head_rows = head.queries.rows();
+  const int64_t v_stride = cache_->layout().shape.v_stride(), rows = head.queries.rows();
   const int64_t columns = static_cast<int64_t>(counts_.size());
-  for (int64_t row = first; row < first + count; ++row) {
-    const auto at = static_cast<size_t>(static_cast<int64_t>(index) * head_rows + row);
-    const float factor = std::exp(resident_max_[at] - head.tops[static_cast<size_t>(row)]);
-    head.weights[static_cast<size_t>(row)] = factor * resident_sum_[at];
-    const float* from = resident_values_.data() + static_cast<int64_t>(at) * v_stride;
-    std::transform(from, from + v_stride, head.values.data() + row * v_stride,
-                   [&](float value) { return factor * value; });
-  }
+  float* weights = head.weights.data() + static_cast<int64_t>(part + 1) * rows + first;
+  float* sums = head.values.data() + (static_cast<int64_t>(part + 1) * rows + first) * v_stride;
+  std::fill_n(weights, count, 0.0f);
+  std::fill_n(sums, count * v_stride, 0.0f);
   if (!head.estimates) return;
   const MatrixRef<float> densities(head.scores.data() + first * columns, count, columns);
-  const MatrixRef<float> values(head.values.data() + first * v_stride, count, v_stride);
   const std::vector<SegmentPtr>& segments = cache_->segments();
-  for (size_t i = 0; i < segments.size(); ++i) {
+  const size_t end = std::min(segments.size(), (part + 1) * kEstimateSegments);
+  for (size_t i = part * kEstimateSegments; i < end; ++i) {
     const LayerClusters& clusters = segments[i]->layers[layer];
     const int64_t stride = clusters.summaries.stride, at = static_cast<int64_t>(index) * stride;
-    if (i + 1 < segments.size()) {
+    if (i + 1 < end) {
       const LayerClusters& next = segments[i + 1]->layers[layer];
       const int64_t size = next.summaries.stride;
       prefetch(next.moments.value_means, static_cast<int64_t>(index) * size * v_stride, size * v_stride);
@@ -225,7 +223,27 @@ void ResvSelection::add_rest(uint32_t layer, size_t index, int64_t first, int64_
     const ops::ValueTable table{clusters.moments.value_means.data() + at * v_stride,
                                 clusters.moments.value_scales.data() + at};
     ops::cluster_estimate(densities.columns(columns_[i], stride), head.left.data() + columns_[i], table,
-                          head.weights.data() + first, values);
+                          weights, {sums, count, v_stride});
+  }
+}
+
+// Resident tokens first, then the parts in order.
+void ResvSelection::join_parts(size_t index) {
+  Head& head = heads_[index];
+  const auto rows = static_cast<size_t>(head.queries.rows());
+  const auto v_stride = static_cast<size_t>(cache_->layout().shape.v_stride());
+  for (size_t row = 0; row < rows; ++row) {
+    const size_t at = index * rows + row;
+    const float factor = std::exp(resident_max_[at] - head.tops[row]);
+    head.weights[row] = factor * resident_sum_[at];
+    float* to = head.values.data() + row * v_stride;
+    const float* from = resident_values_.data() + at * v_stride;
+    std::transform(from, from + v_stride, to, [&](float value) { return factor * value; });
+    for (size_t part = 1; part <= estimate_parts(); ++part) {
+      head.weights[row] += head.weights[part * rows + row];
+      const float* more = head.values.data() + (part * rows + row) * v_stride;
+      std::transform(to, to + v_stride, more, to, std::plus<float>());
+    }
   }
 }
 
@@ -260,6 +278,7 @@ void ResvSelection::choose(uint32_t layer, MatrixRef<const float> q, ThreadPool&
       prefetch(next.summaries.scales, head * stride, stride);
       if (estimates()) prefetch(next.moments.spreads, head * stride, stride);
     }
+    if (head == 0) count_segment(layer, static_cast<size_t>(segment));
     score_segment(layer, static_cast<size_t>(head), static_cast<size_t>(segment));
   });
   for_each(shape.num_kv_heads, threads,
@@ -276,17 +295,20 @@ void ResvSelection::keep_within_pages(uint32_t layer) {
 }
 
 void ResvSelection::list_columns(uint32_t layer) {
-  counts_.clear();
   columns_.clear();
+  int64_t columns = 0;
   for (const SegmentPtr& segment : cache_->segments()) {
-    const LayerClusters& clusters = segment->layers[layer];
-    const size_t first = counts_.size();
-    columns_.push_back(static_cast<int64_t>(first));
-    counts_.resize(first + static_cast<size_t>(clusters.summaries.stride));
-    int32_t* counts = counts_.data() + first;
-    for (size_t c = 0; c + 1 < clusters.begin.size(); ++c)
-      counts[c] = clusters.begin[c + 1] - clusters.begin[c];
+    columns_.push_back(columns);
+    columns += segment->layers[layer].summaries.stride;
   }
+  counts_.resize(static_cast<size_t>(columns));
+}
+
+void ResvSelection::count_segment(uint32_t layer, size_t segment) {
+  const LayerClusters& clusters = cache_->segments()[segment]->layers[layer];
+  int32_t* counts = counts_.data() + columns_[segment];
+  std::adjacent_difference(clusters.begin.begin() + 1, clusters.begin.end(), counts);
+  std::fill(counts + clusters.summaries.clusters, counts + clusters.summaries.stride, 0);
 }
 
 void ResvSelection::begin_head(uint32_t layer, size_t index, MatrixRef<const float> q) {
@@ -309,7 +331,7 @@ void ResvSelection::begin_head(uint32_t layer, size_t index, MatrixRef<const flo
   if (estimates()) head.doubts.resize(counts_.size());
   if (!joins_resident()) return;
   head.left.resize(counts_.size());
-  head.weights.resize(static_cast<size_t>(head.queries.rows()));
+  head.weights.resize(static_cast<size_t>(head.queries.rows()) * (1 + estimate_parts()));
   head.values.resize(head.weights.size() * static_cast<size_t>(cache_->layout().shape.v_stride()));
 }
 
@@ -400,6 +422,14 @@ void ResvSelection::want_chosen(uint32_t layer, const Head& head) {
         away_.want(i, clusters.begin[c], clusters.begin[c + 1] - clusters.begin[c]);
     column += static_cast<size_t>(clusters.summaries.stride);
   }
+}
+
+void ResvSelection::plan_head(uint32_t layer, Head& head, int64_t rows) const {
+  list_chosen(layer, head);
+  if (joins_resident())
+    head.plan.set_past(head.extents, rows, cache_->layout().shape);
+  else
+    head.plan.set(head.extents, rows, cache_->layout().shape);
 }
 
 // Neighbouring clusters are attended as one run.

@@ -81,7 +81,8 @@ class ResvSelection final : public Selection {
     std::vector<float> pooled;              // [columns] densities over rows, for a limit on pages
     std::vector<ops::Extent> extents;
     ops::AttentionPlan plan;
-    // Beside the plan, relative to `tops`: [rows], values [rows, v_stride].
+    // Beside the plan, relative to `tops` [rows]: weights [rows], values [rows, v_stride]; first in parts, each
+    // of the resident tokens or of some segments.
     std::vector<float> tops, weights, values;
     bool estimates = false;   // scores are densities
     std::vector<float> left;  // [columns]: tokens of clusters that are estimated
@@ -92,10 +93,13 @@ class ResvSelection final : public Selection {
   const Plans& chosen_plans(uint32_t layer, int64_t rows, ThreadPool& threads);
   void choose(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads);
   void list_columns(uint32_t layer);
+  void count_segment(uint32_t layer, size_t segment);
   void begin_head(uint32_t layer, size_t head, MatrixRef<const float> q);
   void score_segment(uint32_t layer, size_t head, size_t segment);
   void choose_head(uint32_t layer, size_t head, MatrixRef<const float> q);
-  void add_rest(uint32_t layer, size_t head, int64_t first, int64_t count);
+  void estimate_part(uint32_t layer, size_t head, int64_t first, int64_t count, size_t part);
+  void join_parts(size_t head);
+  size_t estimate_parts() const;
   void keep_within_pages(uint32_t layer);
   void count_chosen(Head& head) const;
   bool capped() const;
@@ -104,6 +108,7 @@ class ResvSelection final : public Selection {
   bool joins_resident() const { return estimates() && !policy_.everything && policy_.rule.threshold < 1.0f; }
   void certify_head(uint32_t layer, size_t head, MatrixRef<const float> q, MatrixRef<const float> scores);
   void want_chosen(uint32_t layer, const Head& head);
+  void plan_head(uint32_t layer, Head& head, int64_t rows) const;
   void list_chosen(uint32_t layer, Head& head) const;
   void add_extents(uint32_t layer, uint32_t first, uint32_t count, std::vector<ops::Extent>& out) const;
   const Plans& all(uint32_t layer);

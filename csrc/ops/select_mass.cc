@@ -12,12 +12,14 @@ namespace ev::ops {
 namespace {
 
 constexpr uint32_t kBuckets = 256;
+constexpr int kLanes = 4;
 constexpr int kBucketShift = 20;  // a float's exponent and three bits of its mantissa remain
 
-uint32_t eighths(float density) {
-  uint32_t bits;
+// Grows with the density, which is not negative.
+int32_t bits_of(float density) {
+  int32_t bits;
   std::memcpy(&bits, &density, sizeof bits);
-  return bits >> kBucketShift;
+  return bits;
 }
 
 // Takes from the highest density down until more than `need` is taken.
@@ -33,19 +35,28 @@ class Taker {
   void take(const float* densities, double need) {
     if (rule_.threshold >= 1.0f) return take_all();
     if (!(need >= 0.0)) return;
-    uint32_t highest = 0;
-    for (int64_t c = 0; c < clusters_; ++c) highest = std::max(highest, eighths(densities[c]));
-    const auto bucket_of = [&](int64_t c) { return std::min(highest - eighths(densities[c]), kBuckets - 1); };
-    double mass[kBuckets] = {};
-    for (int64_t c = 0; c < clusters_; ++c) mass[bucket_of(c)] += double{densities[c]} * counts_[c];
+    int32_t highest = 0;
+    for (int64_t c = 0; c < clusters_; ++c) highest = std::max(highest, bits_of(densities[c]));
+    buckets_.resize(static_cast<size_t>(clusters_));
+    for (int64_t c = 0; c < clusters_; ++c)
+      buckets_[static_cast<size_t>(c)] = static_cast<uint8_t>(std::min(
+          (highest >> kBucketShift) - (bits_of(densities[c]) >> kBucketShift), int32_t{kBuckets - 1}));
+    // Neighbours often share a bucket: summed apart they do not wait for each other.
+    double sums[kLanes][kBuckets] = {};
+    for (int64_t c = 0; c < clusters_; ++c)
+      sums[c % kLanes][buckets_[static_cast<size_t>(c)]] += double{densities[c]} * counts_[c];
     uint32_t crossing = 0;
-    while (crossing < kBuckets && need - mass[crossing] >= 0.0) need -= mass[crossing++];
-    for (int64_t c = 0; c < clusters_; ++c) {
-      const uint32_t bucket = bucket_of(c);
-      if (bucket < crossing || (bucket == crossing && !rule_.exact)) marks_[c] |= counts_[c] > 0;
+    for (; crossing < kBuckets; ++crossing) {
+      double mass = 0.0;
+      for (const auto& lane : sums) mass += lane[crossing];
+      if (!(need - mass >= 0.0)) break;
+      need -= mass;
     }
+    const uint32_t taken = crossing + (rule_.exact ? 0 : 1);  // buckets
+    for (int64_t c = 0; c < clusters_; ++c)
+      marks_[c] |= static_cast<uint8_t>(buckets_[static_cast<size_t>(c)] < taken && counts_[c] > 0);
     if (rule_.exact && crossing < kBuckets)
-      take_sorted(densities, need, [&](int64_t c) { return bucket_of(c) == crossing; });
+      take_sorted(densities, need, [&](int64_t c) { return buckets_[static_cast<size_t>(c)] == crossing; });
   }
 
   // Gives back the lowest densities until the rest fits max_tokens.
@@ -87,6 +98,7 @@ class Taker {
   int64_t clusters_;
   const MassRule& rule_;
   uint8_t* marks_;
+  std::vector<uint8_t> buckets_;  // [clusters], of what is being taken
 };
 
 double sum(const float* densities, const int32_t* counts, int64_t clusters) {

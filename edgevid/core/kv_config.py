@@ -33,8 +33,8 @@ class RetrievalConfig:
         pooled: select once on the mass summed over rows; else every row selects and the union is taken.
         sorted: take clusters one by one in order of density; else in buckets (eighths of an octave).
         max_tokens: most sealed tokens a KV head attends; 0 = no limit.
-        max_pages: most pages of sealed tokens a layer attends, of all KV heads together: bounds the slots that
-            ``KVConfig.ram_bytes`` has to pay for; 0 = no limit.
+        max_pages: most pages of sealed tokens a layer attends, of all KV heads together: bounds the slots
+            that ``KVConfig.ram_bytes`` has to pay for; 0 = no limit.
         estimate: clusters that are not attended count by their mean keys, spread and mean values; doubles the
             table of clusters.
         dense_share: above this share of sealed tokens a layer attends them all for a while: that is faster.
