@@ -26,21 +26,10 @@
 #include <vector>
 
 #include "kv/away_pages.h"
+#include "kv/cluster_choice.h"
 #include "kv/selection.h"
-#include "ops/cluster_scores.h"
-#include "ops/select_mass.h"
 
 namespace ev::kv {
-
-struct RetrievalPolicy {
-  ops::MassRule rule;
-  bool everything = false;     // choose all clusters: for comparisons
-  float dense_share = 0.6f;    // of the sealed tokens, averaged over KV heads
-  uint32_t min_sealed = 1024;  // tokens
-  uint32_t max_pages = 0;      // of sealed tokens that a layer attends, see kv/page_limit.h; 0: no limit
-  bool estimate = true;        // clusters not attended, from segments that keep their mean values
-  bool certify = false;        // compute LayerStats::bound: about as dear as the prediction itself
-};
 
 // Of one layer, since the selection was made.
 struct LayerStats {
@@ -55,7 +44,7 @@ struct LayerStats {
 class ResvSelection final : public Selection {
  public:
   ResvSelection(const RetrievalPolicy& policy, uint32_t n_layers)
-      : policy_(policy), stats_(n_layers), pause_(n_layers) {}
+      : policy_(policy), stats_(n_layers), pause_(n_layers), choice_(policy) {}
   ResvSelection(const ResvSelection&) = delete;
   ResvSelection& operator=(const ResvSelection&) = delete;
 
@@ -72,44 +61,16 @@ class ResvSelection final : public Selection {
   std::vector<ops::Extent> attended(size_t head) const;
 
  private:
-  // What is done for one KV head of one layer; its memory is kept from call to call.
-  struct Head {
-    ops::ScoreQueries queries;
-    std::vector<float> scores;              // [rows of the group, columns]; densities, once chosen
-    std::vector<float> row_doubts, doubts;  // standard deviation of scores: [rows] times [columns]
-    std::vector<uint8_t> marks;             // [columns]
-    std::vector<float> pooled;              // [columns] densities over rows, for a limit on pages
-    std::vector<ops::Extent> extents;
+  struct HeadPlan {
+    std::vector<ops::Extent> extents;  // chosen
     ops::AttentionPlan plan;
-    // Beside the plan, relative to `tops` [rows]: weights [rows], values [rows, v_stride]; first in parts, each
-    // of the resident tokens or of some segments.
-    std::vector<float> tops, weights, values;
-    bool estimates = false;   // scores are densities
-    std::vector<float> left;  // [columns]: tokens of clusters that are estimated
-    int64_t chosen = 0;       // tokens
-    double bound = 0;
   };
 
   const Plans& chosen_plans(uint32_t layer, int64_t rows, ThreadPool& threads);
-  void choose(uint32_t layer, MatrixRef<const float> q, ThreadPool& threads);
-  void list_columns(uint32_t layer);
-  void count_segment(uint32_t layer, size_t segment);
-  void begin_head(uint32_t layer, size_t head, MatrixRef<const float> q);
-  void score_segment(uint32_t layer, size_t head, size_t segment);
-  void choose_head(uint32_t layer, size_t head, MatrixRef<const float> q);
-  void estimate_part(uint32_t layer, size_t head, int64_t first, int64_t count, size_t part);
-  void join_parts(size_t head);
-  size_t estimate_parts() const;
-  void keep_within_pages(uint32_t layer);
-  void count_chosen(Head& head) const;
-  bool capped() const;
-  bool lacks_recent() const;
-  bool estimates() const { return policy_.estimate && cache_->sealer()->policy().moments; }
-  bool joins_resident() const { return estimates() && !policy_.everything && policy_.rule.threshold < 1.0f; }
-  void certify_head(uint32_t layer, size_t head, MatrixRef<const float> q, MatrixRef<const float> scores);
-  void want_chosen(uint32_t layer, const Head& head);
-  void plan_head(uint32_t layer, Head& head, int64_t rows) const;
-  void list_chosen(uint32_t layer, Head& head) const;
+  void want_chosen(uint32_t layer, const std::vector<uint8_t>& marks);
+  void plan_head(uint32_t layer, size_t head, int64_t rows);
+  void list_chosen(uint32_t layer, const std::vector<uint8_t>& marks,
+                   std::vector<ops::Extent>& extents) const;
   void add_extents(uint32_t layer, uint32_t first, uint32_t count, std::vector<ops::Extent>& out) const;
   const Plans& all(uint32_t layer);
 
@@ -120,24 +81,13 @@ class ResvSelection final : public Selection {
 
   const KvCache* cache_ = nullptr;  // of the step
   AwayPages away_;
+  ClusterChoice choice_;
   std::vector<ops::Extent> everything_;
-  ops::AttentionPlan dense_plan_, resident_plan_;
-  // Tokens of each column: the clusters of all segments, each segment padded to its stride.
-  std::vector<int32_t> counts_;
-  std::vector<int64_t> columns_;  // first of each segment
-  // [num_kv_heads, rows of the group], values [.., v_stride]
-  std::vector<float> resident_max_, resident_sum_, resident_values_;
-  std::vector<Head> heads_;
+  ops::AttentionPlan dense_plan_;
+  std::vector<HeadPlan> heads_;
   bool dense_ = true;
   uint32_t layer_ = 0;  // last chosen
   Plans plans_;
 };
-
-// The largest share of any row's attention mass that unmarked clusters can hold, given that no key is farther
-// than its cluster's radius from the mean: a cluster's mass lies within count * exp(s +- |q| r scale). scores
-// [rows, clusters]; norms [rows] of the queries, times scale.
-double unattended_bound(MatrixRef<const float> scores, const int32_t* counts, const float* radii,
-                        const float* norms, const float* resident_max, const float* resident_sum,
-                        const uint8_t* marks);
 
 }  // namespace ev::kv
