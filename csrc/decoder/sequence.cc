@@ -127,8 +127,11 @@ void Sequence::save(const std::string& path) {
     std::remove(whole.c_str());
     throw;
   }
-  if (std::rename(whole.c_str(), path.c_str()) != 0)
-    throw Error(ErrorCode::kIo, path + ": cannot be replaced: " + std::strerror(errno));
+  if (std::rename(whole.c_str(), path.c_str()) != 0) {
+    const std::string why = std::strerror(errno);
+    std::remove(whole.c_str());
+    throw Error(ErrorCode::kIo, path + ": cannot be replaced: " + why);
+  }
 }
 
 }  // namespace ev::decoder

@@ -19,6 +19,7 @@ constexpr uint64_t kScaleDims = 32, kScaleBytes = 2;  // of keys in int8; a valu
 
 // Beyond these no model goes; they keep all sizes far from overflow.
 constexpr uint32_t kMostLayers = 4096, kMostHeads = 4096, kMostDim = 4096, kMostTokens = 65536;
+constexpr uint64_t kMostSerial = uint64_t{1} << 36;  // a cell per millisecond for two years
 
 uint64_t padded(uint64_t bytes) {
   return (bytes + kSessionBlock - 1) / kSessionBlock * kSessionBlock;
@@ -161,7 +162,7 @@ bool parse_cell_header(std::string_view bytes, const SessionHeader& session, Cel
   return sum_matches(bytes, in) && (h.kind == CellKind::kPlain || h.kind == CellKind::kSealed) &&
          h.tokens >= 1 && h.tokens <= session.cell_tokens() &&
          (h.kind == CellKind::kPlain || h.tokens == session.cell_tokens()) && h.part < h.parts &&
-         h.index_bytes <= session.index_bytes() && h.first_position <= uint64_t{1} << 31;
+         h.serial < kMostSerial && h.index_bytes <= session.index_bytes() && h.first_position <= uint64_t{1} << 31;
 }
 
 }  // namespace ev::io

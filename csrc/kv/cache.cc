@@ -44,6 +44,7 @@ std::unique_ptr<KvCache> KvCache::fork(std::shared_ptr<const Sealer> sealer) con
   copy->segments_ = segments_;
   copy->away_ = away_;
   copy->slots_ = slots_;
+  copy->marks_ = marks_;
   copy->length_ = length_;
   copy->evicted_ = evicted_;
   return copy;
@@ -112,7 +113,7 @@ void KvCache::truncate(uint64_t length, ThreadPool& threads) {
   marks_.forget_after(length);
   if (!journal_) return;
   count_index();
-  length < window_.sinks ? journal_->clear() : journal_->keep_segments(left);
+  journal_->keep(left, length);
 }
 
 void KvCache::add_extents(uint32_t first, uint32_t count, std::vector<ops::Extent>& out) const {

@@ -23,12 +23,13 @@ void KvCache::attach(std::shared_ptr<SessionFile> file, std::shared_ptr<SlotPool
       throw Error(ErrorCode::kBadModel, "session file: its tokens are out of place");
     evicted_ = first - window_.sinks;
   }
-  for (const std::vector<CellPtr>* cells : {&found.tail, &found.segments, &found.sinks}) {
-    if (cells->empty()) continue;
-    length_ = cells->back()->end();
-    set_mark(cells->back()->header.mark);
-    break;
-  }
+  const auto remember = [this](const CellPtr& cell) {
+    length_ = cell->end();
+    set_mark(cell->header.mark);
+  };
+  if (!found.sinks.empty()) remember(found.sinks.back());  // the parts of a save have the mark of its end
+  for (const CellPtr& cell : found.segments) remember(cell);
+  if (!found.tail.empty()) remember(found.tail.back());
   for (const CellPtr& cell : found.segments) segments_.push_back(cell->index.segment);
   if (slots) {
     away_ = found.segments;
@@ -76,7 +77,6 @@ void KvCache::store_segment() {
   const uint64_t position = segment_position(index), end = position + segments_[index]->tokens;
   CellPtr cell = journal_->write_segment(layout(), segments_[index], position, marks_.at(end),
                                          {data.begin(), data.end()});
-  marks_.forget_before(end);
   if (!slots_) return;
   const auto first = pages_.begin() + static_cast<std::ptrdiff_t>(first_page(index));
   const auto last = first + sealer_->pages();

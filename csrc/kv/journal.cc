@@ -75,18 +75,11 @@ void Journal::drop_first() {
   retire_superseded(first);
 }
 
-void Journal::keep_segments(size_t left) {
+void Journal::keep(size_t segments, uint64_t length) {
   std::exception_ptr failure;
-  drop_to(tail_, 0, failure);
-  drop_to(segments_, left, failure);
-  if (failure) std::rethrow_exception(failure);
-}
-
-void Journal::clear() {
-  std::exception_ptr failure;
-  drop_to(tail_, 0, failure);
-  drop_to(segments_, 0, failure);
-  drop_to(sinks_, 0, failure);
+  if (!tail_.empty() && tail_.back()->end() > length) drop_to(tail_, 0, failure);
+  drop_to(segments_, segments, failure);
+  if (sink_tokens() > length) drop_to(sinks_, 0, failure);
   if (failure) std::rethrow_exception(failure);
 }
 

@@ -26,11 +26,11 @@ class Journal {
                         uint64_t mark, const std::vector<const uint8_t*>& pages);
   void write_tail(const PageLayout& layout, uint64_t first_position, uint32_t tokens, uint64_t mark,
                   const std::vector<const uint8_t*>& pages);
-  // The window drops the oldest segment; `left` segments remain of those written when newest tokens are taken
-  // back (and no tail); nothing remains. A header that cannot be erased is an Error(kIo) of the last two.
+  // The window drops the oldest segment.
   void drop_first();
-  void keep_segments(size_t left);
-  void clear();
+  // The newest tokens are taken back: `segments` remain, and what else ends by `length`. Error(kIo) when the
+  // header of what goes cannot be erased.
+  void keep(size_t segments, uint64_t length);
   void sync() { file_->sync(); }
 
  private:

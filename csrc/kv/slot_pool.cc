@@ -53,7 +53,7 @@ uint64_t SlotPool::key_of(const Page& page, uint32_t layer) const {
 }
 
 SlotPool::Held SlotPool::hold(uint32_t layer, const std::vector<Page>& pages) {
-  Held held;
+  Held held;  // before the lock, which is free again when an error makes this give back what it has
   held.slots_.resize(pages.size(), held_.end());
   std::vector<size_t> missing;
   missing.reserve(pages.size());
@@ -74,12 +74,7 @@ SlotPool::Held SlotPool::hold(uint32_t layer, const std::vector<Page>& pages) {
     if (!room_for(pages.size())) given_back_.wait(lock);
   }
   hits_ += pages.size() - missing.size();
-  try {
-    read_missing(layer, pages, missing, held);
-  } catch (...) {
-    lock.unlock();  // `held` gives back what it has
-    throw;
-  }
+  read_missing(layer, pages, missing, held);
   return held;
 }
 

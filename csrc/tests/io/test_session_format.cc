@@ -90,12 +90,13 @@ TEST(SessionFormat, DamageIsRefused) {
   SessionHeader huge = session();
   huge.layers = 1u << 30;
   EXPECT_THROW(parse_session_header(view(encode(huge))), Error);
-  CellHeader long_one = cell, fat = cell, late = cell, partless = cell;
+  CellHeader long_one = cell, fat = cell, late = cell, partless = cell, last = cell;
   long_one.tokens = 257;
   fat.index_bytes = 1u << 30;
   late.part = 1;
   partless.parts = 0;
-  for (const CellHeader& bad : {long_one, fat, late, partless})
+  last.serial = ~uint64_t{0};  // the next one would be the oldest of all
+  for (const CellHeader& bad : {long_one, fat, late, partless, last})
     EXPECT_FALSE(parse_cell_header(view(encode(bad)), session(), found));
 }
 

@@ -171,6 +171,49 @@ TEST(SessionFile, WhatWasTakenBackStaysAway) {
   EXPECT_EQ(caches.resume()->length(), 0u);
 }
 
+TEST(SessionFile, WhatWasSavedStaysWhenOnlyNewerTokensAreTakenBack) {
+  SessionCaches caches;
+  for (const uint32_t length : {kSinks - 3u, kSinks + 5u, 300u}) {
+    auto cache = caches.resume();
+    cache->truncate(0, caches.threads);
+    caches.append(*cache, length);
+    cache->checkpoint();
+    caches.append(*cache, 2);
+    cache->truncate(length, caches.threads);
+    cache.reset();  // as if killed
+    cache = caches.resume();
+    EXPECT_EQ(cache->length(), length);
+    expect_whole(caches, *cache);
+  }
+}
+
+TEST(SessionFile, MarksAreThoseOfTheTokensThatRemain) {
+  SessionCaches caches;
+  const std::string copy = caches.path() + ".copy";
+  auto cache = caches.resume();
+  for (uint32_t i = 1; i <= 30; ++i) {
+    caches.append(*cache, 10);
+    cache->set_mark(i);
+  }
+  const auto ends_with = [&caches](KvCache& any, uint64_t length, uint64_t mark) {
+    any.truncate(length, caches.threads);
+    return any.mark() == mark;
+  };
+  auto fork = cache->fork();
+  EXPECT_EQ(fork->mark(), 30u);
+  EXPECT_TRUE(ends_with(*fork, 105, 10));  // sealed and in the file
+  cache->checkpoint();
+  cache.reset();
+  cache = caches.resume();
+  EXPECT_EQ(cache->mark(), 30u);
+  cache->copy_to(std::make_shared<SessionFile>(copy, caches.header()));
+  const uint64_t sealed = kSinks + 2 * kSegment;
+  EXPECT_TRUE(ends_with(*cache, sealed, sealed / 10));
+  auto again = caches.make();
+  again->attach(std::make_shared<SessionFile>(copy, caches.header()), nullptr, caches.threads);
+  EXPECT_TRUE(ends_with(*again, sealed, sealed / 10));
+}
+
 TEST(SessionFile, ForksWriteNothing) {
   SessionCaches caches;
   auto cache = caches.resume();
