@@ -180,6 +180,8 @@ def losses(
             units = head.units(method, clusters, seed + index)
             paid = units.table_bytes / token_bytes if by_bytes else 0.0
             for budget in budgets:
-                loss = head.loss(units, budget * len(clusters) - paid)
+                left = budget * len(clusters) - paid
+                # A table that costs more than there is was not read: nothing is taken by it, or estimated.
+                loss = head.loss(units if left >= 0 else units._replace(estimate=None), left)
                 found.setdefault((method, budget), []).append(loss)
     return found

@@ -58,6 +58,17 @@ def test_tables_are_paid_from_a_budget_in_bytes() -> None:
     assert by_bytes["window", 0.2] == by_tokens["window", 0.2]
 
 
+def test_a_table_beyond_the_budget_estimates_nothing() -> None:
+    trace, _ = themed_trace()
+    clusters = np.arange(360)  # its table takes three quarters of the bytes of the KV
+    options = {"first": 16, "budgets": (0.7, 0.8), "by_bytes": True, "seed": 0}
+    found = losses(trace, clusters, **options)
+    none = losses(trace, clusters, first=16, budgets=(0.0,), by_bytes=False, seed=0)["ReSV", 0.0]
+    for (broke, paid), nothing in zip(zip(found[ESTIMATED, 0.7], found[ESTIMATED, 0.8]), none, strict=True):
+        assert broke.output == pytest.approx(nothing.output)
+        assert paid.output < 0.1 * nothing.output
+
+
 def test_quest_bounds_every_score_of_a_page() -> None:
     trace, _ = themed_trace()
     head = Head(trace, 0, first=16, end=376)
