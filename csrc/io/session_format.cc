@@ -162,7 +162,8 @@ bool parse_cell_header(std::string_view bytes, const SessionHeader& session, Cel
   return sum_matches(bytes, in) && (h.kind == CellKind::kPlain || h.kind == CellKind::kSealed) &&
          h.tokens >= 1 && h.tokens <= session.cell_tokens() &&
          (h.kind == CellKind::kPlain || h.tokens == session.cell_tokens()) && h.part < h.parts &&
-         h.serial < kMostSerial && h.index_bytes <= session.index_bytes() && h.first_position <= uint64_t{1} << 31;
+         h.serial < kMostSerial && h.index_bytes <= session.index_bytes() &&
+         h.first_position <= uint64_t{1} << 31;
 }
 
 }  // namespace ev::io
