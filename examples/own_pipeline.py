@@ -15,6 +15,8 @@ class Alarm:  # keeps state: made in the stage's thread, and anew after a crash
         return level if before is not None and abs(level - before) > 40 else None
 
 
+if not sys.argv[1:]:
+    sys.exit(__doc__)
 with open_source(sys.argv[1]) as video, Pipeline("light") as pipeline:
     frames = pipeline.source("video", video.read(fps=5, audio=False))
     levels = pipeline.stage("brightness", lambda frame: frame.image.mean(), after=frames, capacity=2)

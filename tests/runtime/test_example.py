@@ -34,6 +34,19 @@ def test_the_example_sees_the_light_go_on_and_off(tmp_path: Path) -> None:
     assert [level for _, level in times_and_levels] == pytest.approx([200, 30], abs=8)
 
 
+def test_without_a_video_it_says_how_to_run_it() -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLE.parents[1])},
+    )
+    assert done.returncode == 1
+    assert "python examples/own_pipeline.py VIDEO" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_it_is_short() -> None:
     code = EXAMPLE.read_text().split('"""', 2)[2]
     assert len([line for line in code.splitlines() if line.strip()]) <= 20
