@@ -36,11 +36,11 @@ struct SessionHeader {
   const char* type_name() const;  // of the elements, as users know it
 
   uint32_t cell_tokens() const { return cell_pages * page_size; }
-  uint32_t v_stride() const;        // head_dim rounded up to 16
-  uint32_t cluster_stride() const;  // most clusters of a segment, rounded up to 16
-  uint64_t layer_bytes() const;     // of one layer of a page
-  uint64_t unit_bytes() const;      // the same padded
-  uint64_t index_bytes() const;     // most that an index takes, padded
+  uint32_t v_stride() const;                    // head_dim rounded up to 16
+  uint32_t cluster_stride() const;              // most clusters of a segment, rounded up to 16
+  uint64_t layer_bytes() const;                 // of one layer of a page
+  uint64_t unit_bytes() const;                  // the same padded
+  uint64_t index_bytes() const;                 // most that an index takes, padded
   uint64_t index_bytes(uint32_t stride) const;  // of clusters rounded up to `stride` in each layer
   uint64_t column_bytes() const;                // of them for one more cluster in each layer
   uint64_t cell_bytes() const { return kSessionBlock + index_bytes() + unit_bytes() * layers * cell_pages; }
