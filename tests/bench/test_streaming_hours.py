@@ -59,7 +59,7 @@ def test_resident_memory_of_a_child_is_watched_up_to_the_factor(tiny: Path) -> N
     )
     assert "shipped tables (128 clusters" in found[0].measure
     row = found[-1]
-    assert "small tables (8 clusters" in row.measure
+    assert "bounded tables (32 clusters" in row.measure
     assert row.unit == "of cap"
     assert float(row.value or 0) > 0
     assert "KV 1." in row.method or "KV 2." in row.method
