@@ -157,14 +157,14 @@ def streaming(
 
 
 @command.command("attention", short_help="Attention over pages against torch.")
-@click.option("--quick", is_flag=True, help="At 8K only.")
+@click.option("--quick", is_flag=True, help="At 2,000 tokens only.")
 @_PLOTS
 @_FORCE
 @_THREADS
 @_JSON
 @_STRICT
 def attention(quick: bool, plots: Path | None, force: bool, threads: int, as_json: bool, strict: bool) -> int:
-    """Attention over pages, dense and retrieved, against torch at 8K, 32K and 128K, with the roofline.
+    """The decoder's attention, dense and retrieved, against torch at 8K, 32K and 128K, with the roofline.
 
     \b
     Examples:

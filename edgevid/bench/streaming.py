@@ -100,7 +100,7 @@ def _on_video(data: Path, wanted: set[str], *, quick: bool, threads: int) -> Ite
         hard = streaming_noise.hard_streams(model, frames[: depth // ROWS * ROWS])
         steps = _QUICK_HARD_STEPS if quick else _HARD_STEPS
         yield from streaming_noise.rows(model, hard, SHIPPED, steps=steps)
-    yield from _system(path, frames[: depth + ROWS], wanted, quick=quick, threads=threads)
+    yield from _system(path, stream, wanted, quick=quick, threads=threads)
 
 
 def _system(path: Path, frames: Floats, wanted: set[str], *, quick: bool, threads: int) -> Iterator[Row]:
@@ -119,7 +119,8 @@ def _system(path: Path, frames: Floats, wanted: set[str], *, quick: bool, thread
     if "llama" in wanted:
         yield from streaming_peer.rows(
             path,
-            frames,
+            frames[: len(frames) - ROWS * _TIMED],
+            frames[len(frames) - ROWS * _TIMED :],
             {"2K": streaming_peer.Depth(1)} if quick else streaming_peer.DEPTHS,
             SHIPPED,
             bandwidth=read_bandwidth(threads or os.cpu_count() or 1),

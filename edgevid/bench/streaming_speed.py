@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgevid.bench.attention import Machine, matmul_rate
 from edgevid.bench.decoder import read_bandwidth
+from edgevid.bench.machine import Machine, matmul_rate
 from edgevid.bench.report import Row
 from edgevid.bench.streaming_nll import retrieved_share
 from edgevid.bench.streaming_traces import ROWS, Floats
@@ -24,7 +24,9 @@ from edgevid.models.native_llm import NativeLanguageModel, NativeSequence
 
 PREDICTION_GOAL = 0.10
 _GOALS = {"decode": (1, 4.0, None), "10-row frame step": (ROWS, None, 1.7)}  # rows, x torch, x our dense
-_ENOUGH = 0.95  # of that share: steps that are taken back do not see one another
+ENOUGH = 0.95
+"""Of the share that the same steps retrieve when they follow one another: those taken back do not."""
+_TORCH_BYTES = 2e9  # of keys and values; more layers are not timed, but counted
 
 
 class Timed(NamedTuple):
@@ -53,15 +55,16 @@ def rows(
     """
     machine = Machine(read_bandwidth(model.threads), matmul_rate())
     yield Row("memory read", round(machine.bytes_per_s / 1e9, 1), "GB/s", None, None, "256 MB a thread")
+    retrieving = dense.fork(retrieval=config)
     for what, (count, torch_goal, dense_goal) in _GOALS.items():
         steps = stream[: count * repetitions]
-        whole = time_steps(dense, steps, count=count, retrieval=None, repetitions=repetitions)
-        ours = time_steps(dense, steps, count=count, retrieval=config, repetitions=repetitions)
+        whole = time_steps(dense, steps, count=count, repetitions=repetitions)
+        ours = time_steps(retrieving, steps, count=count, repetitions=repetitions)
         method = (
             f"median of {repetitions} at depth {dense.length}, {model.threads} threads, selection included"
         )
-        wanted = quality_share(dense, steps, count, config)
-        enough = ours.retrieved >= _ENOUGH * wanted
+        wanted = quality_share(retrieving, steps, count)
+        enough = ours.retrieved >= ENOUGH * wanted
         how = f"{wanted:.3f} when the same steps follow one another; {method}"
         yield Row(f"{what}, retrieved", round(ours.retrieved, 3), "share", round(wanted, 3), enough, how)
         yield Row(f"{what}, attention", round(ours.attention, 2), "ms", None, None, method)
@@ -100,9 +103,9 @@ def roofline(measure: str, model: NativeLanguageModel, timed: Timed, machine: Ma
     return Row(measure, round(least / seconds, 3), "", None, None, method)
 
 
-def quality_share(dense: NativeSequence, rows: Floats, count: int, config: RetrievalConfig) -> float:
-    """Share retrieved with ``config`` when ``rows`` follow ``dense``, ``count`` a step, none taken back."""
-    with closing(dense.fork(retrieval=config)) as sequence:
+def quality_share(past: NativeSequence, rows: Floats, count: int) -> float:
+    """Share that a fork of ``past`` retrieves when ``rows`` follow, ``count`` a step, none taken back."""
+    with closing(past.fork()) as sequence:
         for at in range(0, len(rows), count):
             sequence.append_rows(rows[at : at + count], logits="none")
         return retrieved_share(sequence.retrieval())
@@ -111,11 +114,12 @@ def quality_share(dense: NativeSequence, rows: Floats, count: int, config: Retri
 def _over_torch(
     model: NativeLanguageModel, ours: Timed, depth: int, count: int, repetitions: int
 ) -> tuple[float | None, str]:
-    peers = time_torch(model, tokens=depth, rows=count, repetitions=min(repetitions, 10))
+    rounds = min(repetitions, 10)
+    peers = time_torch(model, tokens=depth, rows=count, repetitions=rounds)
     if not peers:
         return None, "torch is not installed"
     best = min(peers, key=lambda dtype: peers[dtype])
-    return peers[best] / ours.attention, f"torch {best} {peers[best]:.2f} ms"
+    return peers[best] / ours.attention, f"torch {best} {peers[best]:.2f} ms, median of {rounds}"
 
 
 def _ratio(measure: str, ratio: float | None, goal: float | None, enough: bool, method: str) -> Row:
@@ -126,16 +130,15 @@ def _ratio(measure: str, ratio: float | None, goal: float | None, enough: bool, 
 
 
 def time_steps(
-    dense: NativeSequence,
+    past: NativeSequence,
     rows: Floats,
     *,
     count: int,
-    retrieval: RetrievalConfig | None,
     repetitions: int,
 ) -> Timed:
-    """Append the next ``count`` of ``rows``, and the first again after the last, to a fork of ``dense``, each
+    """Append the next ``count`` of ``rows``, and the first again after the last, to a fork of ``past``, each
     step taken back; the first warms up."""
-    sequence = dense.fork(retrieval=retrieval)
+    sequence = past.fork()
     length, kept = sequence.length, sequence.kv()
     steps: list[float] = []
     attention: list[float] = []
@@ -175,17 +178,18 @@ def time_torch(model: NativeLanguageModel, *, tokens: int, rows: int, repetition
     torch.set_num_threads(model.threads)
     folded = rows * shape.heads // shape.kv_heads
     found: dict[str, float] = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        made = np.random.default_rng(0).standard_normal((shape.kv_heads, tokens, shape.head_dim))
-        kv = [torch.tensor(made, dtype=dtype)[None].clone() for _ in range(2 * shape.layers)]
+    for dtype, element in ((torch.float32, 4), (torch.bfloat16, 2)):
+        made = np.random.default_rng(0).standard_normal((shape.kv_heads, tokens, shape.head_dim), np.float32)
+        timed = min(shape.layers, max(1, int(_TORCH_BYTES / (2 * element * made.size))))  # layers
+        kv = [torch.tensor(made, dtype=dtype)[None].clone() for _ in range(2 * timed)]
         q = torch.randn(1, shape.kv_heads, folded, shape.head_dim).to(dtype)
         times = []
         with torch.inference_mode():
             for _ in range(repetitions + 1):
                 began = time.perf_counter()
-                for layer in range(shape.layers):
+                for layer in range(timed):
                     torch.nn.functional.scaled_dot_product_attention(q, kv[2 * layer], kv[2 * layer + 1])
-                times.append(1e3 * (time.perf_counter() - began))
+                times.append(1e3 * (time.perf_counter() - began) * shape.layers / timed)
         found[str(dtype).removeprefix("torch.")] = statistics.median(times[1:])
     return found
 

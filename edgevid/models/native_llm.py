@@ -217,6 +217,20 @@ class NativeSequence(Generating):
             native = self._native.fork(None if retrieval is None else asdict(retrieval), attended)
         return NativeSequence(self._model, native, self._last)
 
+    def repeat(self, times: int) -> None:
+        """Have the past ``times`` times in a row, each at the positions that follow: keys are rotated on, and
+        nothing is computed again. A long past without its prefill, as benches need it.
+
+        Raises:
+            UsageError: the sequence retrieves, or something was dropped.
+            LimitError: the window or the pages are full.
+        """
+        if times < 1:
+            raise UsageError(f"cannot repeat a past {times} times")
+        with native_errors():
+            self._native.repeat(times)
+        self._last = None
+
     def truncate(self, length: int) -> None:
         """See ``LanguageSequence.truncate``."""
         with session_errors():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgevid.bench.attention import Machine
+from edgevid.bench.machine import Machine
 from edgevid.bench.streaming_nll import Piece, between_frames, paired, retrieved_share, score, score_all
 from edgevid.bench.streaming_rivals import ESTIMATED, METHODS, Head, losses
 from edgevid.bench.streaming_speed import Timed, quality_share, roofline, time_steps
@@ -169,7 +169,8 @@ def test_steps_are_timed_and_taken_back(model: NativeLanguageModel) -> None:
     dense = model.new_sequence()
     dense.append_rows(model.embed(range(200)), logits="none")
     for retrieval in (None, RETRIEVAL):
-        timed = time_steps(dense, model.embed(range(10)), count=5, retrieval=retrieval, repetitions=3)
+        past = dense.fork(retrieval=retrieval)
+        timed = time_steps(past, model.embed(range(10)), count=5, repetitions=3)
         assert 0 < timed.attention < timed.step
         assert (timed.prediction > 0) == (retrieval is not None)
         assert (timed.retrieved < 1) == (retrieval is not None)
@@ -183,7 +184,7 @@ def test_the_share_of_a_stream_is_that_of_steps_that_follow(model: NativeLanguag
     rows = model.embed([7 * i % 257 for i in range(400)])
     dense = model.new_sequence()
     dense.append_rows(rows[:240], logits="none")
-    found = quality_share(dense, rows[240:], 5, RETRIEVAL)
+    found = quality_share(dense.fork(retrieval=RETRIEVAL), rows[240:], 5)
     with closing(dense.fork(retrieval=RETRIEVAL)) as again:
         for at in range(240, 400, 5):
             again.append_rows(rows[at : at + 5], logits="none")

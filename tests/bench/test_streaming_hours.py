@@ -104,9 +104,10 @@ def test_a_past_is_repeated_in_llama_cpp_at_the_positions_that_follow(tiny: Path
 def test_steps_are_compared_with_llama_cpp_beyond_the_context(tiny: Path) -> None:
     pytest.importorskip("llama_cpp")
     depths = {"short": streaming_peer.Depth(1, 1e9, 0.0), "long": streaming_peer.Depth(3, 1e9, 0.0)}
+    stream = frames(tiny, 62)
     found = list(
         streaming_peer.rows(
-            tiny, frames(tiny, 61), depths, RETRIEVAL, bandwidth=1e10, repetitions=2, threads=1
+            tiny, stream[:600], stream[600:], depths, RETRIEVAL, bandwidth=1e10, repetitions=2, threads=1
         )
     )
     by_name = {row.measure: row for row in found}

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Q
 
-from edgevid.core.errors import UsageError
-from edgevid.core.kv_config import KVConfig
+from edgevid.core.errors import LimitError, UsageError
+from edgevid.core.kv_config import KVConfig, RetrievalConfig
 from edgevid.models.native_llm import NativeLanguageModel, embedding_rows
+from edgevid.ops.rope import cos_sin, inv_freq, rope_reference
 from tests.models.tiny_gguf import TinyModel, write_tiny
 
 IDS = [int(t) for t in np.random.default_rng(1).integers(0, 257, 150)]
@@ -151,6 +152,32 @@ def test_kv_statistics_count_pages_once_per_fork(tiny: Path) -> None:
     per_token = 2 * model.config.layers * model.config.kv_heads * model.config.head_dim * 2
     assert (stats.tokens, stats.seen, stats.pages, stats.selection) == (33, 33, 3, "dense")
     assert stats.bytes == 3 * 16 * per_token
+
+
+@pytest.mark.parametrize("page_size", [16, 64])
+def test_a_repeated_past_is_rotated_on(tiny: Path, page_size: int) -> None:
+    model = NativeLanguageModel(tiny, kv=KVConfig(page_size=page_size, sinks=16))
+    sequence = model.new_sequence(trace=True)
+    sequence.append_tokens(IDS[:70], logits="none")
+    sequence.repeat(3)
+    assert (sequence.length, sequence.kv().tokens) == (210, 210)
+    sequence.append_tokens(IDS[:1])
+    freq = inv_freq(model.config.head_dim, base=10000.0)
+    for layer in range(model.config.layers):
+        _, k, v = sequence.trace(layer)
+        for copy in (1, 2):
+            at = slice(70 * copy, 70 * (copy + 1))
+            np.testing.assert_array_equal(v[at], v[:70])
+            turn = cos_sin(np.full(70, 70 * copy, np.int32), freq)
+            np.testing.assert_allclose(k[at], rope_reference(k[:70], *turn, interleaved=True), atol=5e-3)
+    with pytest.raises(UsageError, match="0 times"):
+        sequence.repeat(0)
+    with pytest.raises(LimitError, match="holds 512 tokens"):
+        sequence.repeat(3)
+    assert sequence.length == 211
+    sealing = model.new_sequence(retrieval=RetrievalConfig(segment=64, recent=16))
+    with pytest.raises(UsageError, match="kept whole"):
+        sealing.repeat(2)
 
 
 def test_options_that_contradict_the_model_are_usage_errors(tiny: Path) -> None:
