@@ -94,42 +94,44 @@ void Sequence::append(int64_t m, LogitRows which, MatrixRef<float> logits, const
   }
 }
 
-void Sequence::repeat(uint32_t times) {
+std::unique_ptr<Sequence> Sequence::repeated(uint32_t times) const {
   const kv::PageLayout& layout = cache_->layout();
   const ops::KvShape& shape = layout.shape;
-  const uint64_t past = length();
-  const uint64_t window = cache_->window().tokens;
   if (cache_->sealer() != nullptr || cache_->evicted() != 0)
     throw Error(ErrorCode::kInvalidArgument, "only a past that is kept whole, in order, can be repeated");
+  const uint64_t past = length(), window = cache_->window().tokens;
   if (window != 0 && past * times > window)
     throw Error(ErrorCode::kOutOfMemory, "the window holds " + std::to_string(window) + " tokens");
+  auto copy = std::make_unique<Sequence>(decoder_);
   const int64_t cols = int64_t{shape.num_kv_heads} * shape.head_dim;
   std::vector<float> k(static_cast<size_t>(shape.page_size * cols)), v(k.size());
-  std::vector<int32_t> positions(static_cast<size_t>(shape.page_size));
   ops::RopeTable on(decoder_->key_rotation().inv_freq);
-  for (uint64_t at = past; at < past * times;) {
+  const std::vector<int32_t> distance(static_cast<size_t>(shape.page_size),
+                                      static_cast<int32_t>(past * (times - 1)));
+  for (uint64_t at = 0; at < past * times;) {
     const uint64_t from = at % past;
-    const auto rows = static_cast<uint32_t>(std::min<uint64_t>(layout.page_size() - from % layout.page_size(),
-                                                               std::min(past - from, past * times - at)));
-    std::fill(positions.begin(), positions.end(), static_cast<int32_t>(at - from));
-    on.set_positions(positions.data(), rows);
-    cache_->begin_append(rows, decoder_->threads());
+    const auto rows = static_cast<uint32_t>(
+        std::min<uint64_t>(layout.page_size() - from % layout.page_size(), past - from));
+    on.set_positions(distance.data(), rows);
     std::vector<ops::Extent> source, slots;
     cache_->add_extents(static_cast<uint32_t>(from), rows, source);
-    cache_->add_extents(static_cast<uint32_t>(at), rows, slots);
+    const ops::Extent& taken = source.front();
+    copy->cache_->begin_append(rows, decoder_->threads());
+    copy->cache_->add_extents(static_cast<uint32_t>(at), rows, slots);
     for (uint32_t layer = 0; layer < layout.n_layers; ++layer) {
-      const auto* page = static_cast<const uint8_t*>(source.front().page);
+      const auto* page = static_cast<const uint8_t*>(taken.page);
       kv::read_keys(layout.layer(layer), page, {k.data(), shape.page_size, cols});
       kv::read_values(layout.layer(layer), page, {v.data(), shape.page_size, cols});
-      const MatrixRef<float> keys(k.data() + source.front().first * cols, rows, cols);
+      const MatrixRef<float> keys(k.data() + taken.first * cols, rows, cols);
       ops::rope(keys, shape.num_kv_heads, shape.head_dim, on, decoder_->key_rotation().layout,
                 decoder_->threads());
-      ops::kv_append(layout.layer(layer), keys, {v.data() + source.front().first * cols, rows, cols}, slots,
+      ops::kv_append(layout.layer(layer), keys, {v.data() + taken.first * cols, rows, cols}, slots,
                      decoder_->threads());
     }
-    cache_->commit();
+    copy->cache_->commit();
     at += rows;
   }
+  return copy;
 }
 
 std::unique_ptr<Sequence> Sequence::fork() const {

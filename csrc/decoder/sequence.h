@@ -41,10 +41,11 @@ class Sequence {
   // The same, attending in another way from now on; see KvCache::fork().
   std::unique_ptr<Sequence> fork(std::unique_ptr<kv::Selection> selection,
                                  std::shared_ptr<const kv::Sealer> sealer) const;
-  // Has the past `times` times in a row, each at the positions that follow: keys are rotated on, and nothing
-  // is computed again. Throws Error(kInvalidArgument) with a sealer, or once something was dropped,
-  // Error(kOutOfMemory) when the page pool or the window is full; the pages finished before stay.
-  void repeat(uint32_t times);
+  // A dense sequence with the past `times` times in a row, nothing computed again. Keys are rotated on so
+  // that every copy is as far from what comes next as the past is here: what is attended is spread over the
+  // copies, and otherwise the same. Throws Error(kInvalidArgument) with a sealer, or once something was
+  // dropped, Error(kOutOfMemory) when the page pool or the window is full.
+  std::unique_ptr<Sequence> repeated(uint32_t times) const;
   void truncate(uint64_t length) { cache_->truncate(length, decoder_->threads()); }
 
   // Goes on where the session file ends (length() tells), or begins one; of an empty sequence, which is of no

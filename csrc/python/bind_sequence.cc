@@ -75,8 +75,11 @@ void bind_sequence(py::module_& m) {
           py::arg("rows"), py::kw_only(), py::arg("logits") = "last", py::arg("cancel") = py::none(),
           py::arg("deadline_s") = py::none())
       .def("fork", &fork, py::arg("retrieval") = py::none(), py::arg("attended") = false)
-      .def("repeat",
-           [](SequenceHandle& self, uint32_t times) { self.use([=](Sequence& s) { s.repeat(times); }); })
+      .def(
+          "repeated",
+          [](SequenceHandle& self, uint32_t times) {
+            return std::make_unique<SequenceHandle>(self.use([=](Sequence& s) { return s.repeated(times); }));
+          })
       .def("truncate",
            [](SequenceHandle& self, uint64_t length) { self.use([=](Sequence& s) { s.truncate(length); }); })
       .def("close", &SequenceHandle::close)

@@ -1,8 +1,9 @@
 """``edgevid bench attention``: the decoder's attention, dense and retrieved, against torch at 8K, 32K, 128K.
 
-The past is a real video, 7,700 tokens, read by SmolLM2-135M; beyond the trained context it is repeated at
-fresh positions (``NativeSequence.repeat``) in a model file that states a longer one. A step runs through the
-whole decoder, which tells what its attention took, choosing included. torch computes
+The past is a real video, 7,700 tokens, read by SmolLM2-135M; beyond the trained context it is repeated,
+every copy as far from the step as the video is (``NativeSequence.repeated``), so that the share retrieved
+stays what quality was measured at. A step runs through the whole decoder, which tells what its attention
+took, choosing included. torch computes
 ``scaled_dot_product_attention`` of the same shapes with query heads folded into rows, in float32 and in
 bfloat16; the better counts.
 """
@@ -97,30 +98,30 @@ def rows_at(
         tokens = len(past) * copies
         if copies > 1:
             path = reshaped(path, Path(folder) / "long.gguf", context=tokens + _ROOM)
-        pages = 2 * tokens + 4 * _ROOM  # as they came, and sealed
+        pages = len(past) + 2 * tokens + 4 * _ROOM  # as they came, and sealed
         model = NativeLanguageModel(path, kv=KVConfig(dtype=dtype), kv_tokens=pages, threads=threads)
-        with closing(model.new_sequence()) as dense:
-            dense.append_rows(past, logits="none")
-            dense.repeat(copies)
-            with closing(sealed_from(dense, steps, config)) as ours:
-                for what, count, torch_goal, dense_goal in (
-                    ("decode", 1, goals[0], None),
-                    ("10-row frame step", ROWS, None, goals[1]),
-                ):
-                    taken = steps[: count * repetitions]
-                    share = wanted.setdefault(what, quality_share(ours, taken, count))
-                    yield from _compared(
-                        f"{what}, {name}",
-                        model,
-                        time_steps(dense, taken, count=count, repetitions=repetitions),
-                        time_steps(ours, taken, count=count, repetitions=repetitions),
-                        share,
-                        time_torch(model, tokens=tokens, rows=count, repetitions=min(repetitions, 10)),
-                        machine,
-                        count=count,
-                        goals=(torch_goal, dense_goal),
-                        method=f"median of {repetitions}, {tokens} tokens, {model.threads} threads",
-                    )
+        with closing(model.new_sequence()) as once:
+            once.append_rows(past, logits="none")
+            dense = once.repeated(copies)
+        with closing(dense), closing(sealed_from(dense, steps, config)) as ours:
+            for what, count, torch_goal, dense_goal in (
+                ("decode", 1, goals[0], None),
+                ("10-row frame step", ROWS, None, goals[1]),
+            ):
+                taken = steps[: count * repetitions]
+                share = wanted.setdefault(what, quality_share(ours, taken, count))
+                yield from _compared(
+                    f"{what}, {name}",
+                    model,
+                    time_steps(dense, taken, count=count, repetitions=repetitions),
+                    time_steps(ours, taken, count=count, repetitions=repetitions),
+                    share,
+                    time_torch(model, tokens=tokens, rows=count, repetitions=min(repetitions, 10)),
+                    machine,
+                    count=count,
+                    goals=(torch_goal, dense_goal),
+                    method=f"median of {repetitions}, {tokens} tokens, {model.threads} threads",
+                )
 
 
 def sealed_from(dense: NativeSequence, steps: Floats, config: RetrievalConfig) -> NativeSequence:

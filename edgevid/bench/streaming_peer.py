@@ -1,9 +1,9 @@
 """A whole step of the decoder with retrieval against llama.cpp: same file, threads, stream, turn by turn.
 
 llama.cpp runs with flash attention on and off; the better median counts. Beyond the trained context both
-sides hold the same stream repeated at fresh positions: llama.cpp's through its state API, ours by
-``NativeSequence.repeat`` on a model file that states a longer context. Steps are the frames that come next in
-the video, each taken back.
+sides hold the same stream repeated: llama.cpp's at the positions that follow, through its state API, ours
+with every copy as far from the step as the stream is (``NativeSequence.repeated``), so that the share
+retrieved is about that of the stream. Steps are the frames that come next in the video, each taken back.
 """
 
 from __future__ import annotations
@@ -144,11 +144,11 @@ def _ours(
     tokens = len(past) * depth.copies + _ROOM
     if depth.copies > 1:
         path = reshaped(path, folder / "long.gguf", context=tokens)
-    model = NativeLanguageModel(path, kv=KVConfig(), kv_tokens=2 * tokens + 8 * _ROOM, threads=threads)
-    with closing(model.new_sequence()) as dense:
-        dense.append_rows(past, logits="none")
-        dense.repeat(depth.copies)
-        ours = dense.fork(retrieval=config)
+    model = NativeLanguageModel(path, kv=KVConfig(), kv_tokens=3 * tokens + 8 * _ROOM, threads=threads)
+    with closing(model.new_sequence()) as once:
+        once.append_rows(past, logits="none")
+        with closing(once.repeated(depth.copies)) as dense:
+            ours = dense.fork(retrieval=config)
     stack.enter_context(closing(ours))
     ours.append_rows(past[:1], logits="none")  # what is to be sealed is sealed once, before forks
     ours.truncate(tokens - _ROOM)

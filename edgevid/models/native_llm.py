@@ -217,9 +217,10 @@ class NativeSequence(Generating):
             native = self._native.fork(None if retrieval is None else asdict(retrieval), attended)
         return NativeSequence(self._model, native, self._last)
 
-    def repeat(self, times: int) -> None:
-        """Have the past ``times`` times in a row, each at the positions that follow: keys are rotated on, and
-        nothing is computed again. A long past without its prefill, as benches need it.
+    def repeated(self, times: int) -> NativeSequence:
+        """A dense sequence with the past ``times`` times in a row, nothing computed again: a long past
+        without its prefill, as benches need it. Keys are rotated on so that every copy is as far from what
+        comes next as the past is here.
 
         Raises:
             UsageError: the sequence retrieves, or something was dropped.
@@ -228,8 +229,7 @@ class NativeSequence(Generating):
         if times < 1:
             raise UsageError(f"cannot repeat a past {times} times")
         with native_errors():
-            self._native.repeat(times)
-        self._last = None
+            return NativeSequence(self._model, self._native.repeated(times), None)
 
     def truncate(self, length: int) -> None:
         """See ``LanguageSequence.truncate``."""
