@@ -179,26 +179,28 @@ def attention(quick: bool, plots: Path | None, force: bool, threads: int, as_jso
 
 
 class Told(list[Row]):
-    """Rows in the order they came; ``interrupted``: Ctrl-C ended them."""
+    """Rows in the order they came; ``code``: the exit status of the signal that ended them, else 0."""
 
-    interrupted = False
+    code = 0
 
 
 def _told(rows: Iterator[Row], plots: Path | None = None) -> Told:
-    """All rows, each told on stderr as it comes, as a long bench should; drawn into ``plots``. Ctrl-C keeps
-    those that are there."""
+    """All rows, each told on stderr as it comes, as a long bench should; drawn into ``plots``. Ctrl-C and
+    SIGTERM keep those that are there."""
     from edgevid.bench.streaming_plots import draw, figures, library
+    from edgevid.runtime.signals import sigterm_exits
 
     if plots is not None:
         library()  # better missed before the bench than after
     found = Told()
     try:
-        for row in rows:
-            click.echo(f"{row.measure}: {row.value} {row.unit}", err=True)
-            found.append(row)
-    except KeyboardInterrupt:
+        with sigterm_exits():
+            for row in rows:
+                click.echo(f"{row.measure}: {row.value} {row.unit}", err=True)
+                found.append(row)
+    except (KeyboardInterrupt, SystemExit) as ended:
         click.echo(f"interrupted; {len(found)} rows were measured", err=True)
-        found.interrupted = True
+        found.code = 143 if isinstance(ended, SystemExit) else 130
     if plots is not None:
         for path in draw(figures(found), plots):
             click.echo(f"wrote {path}", err=True)
@@ -211,8 +213,8 @@ def _finish(name: str, rows: Sequence[Row], as_json: bool, strict: bool, threads
         click.echo(json.dumps(envelope))
     else:
         _print(envelope["machine"], rows)
-    if isinstance(rows, Told) and rows.interrupted:
-        return 130
+    if isinstance(rows, Told) and rows.code:
+        return rows.code
     return 1 if strict and any(row.passed is False for row in rows) else 0
 
 

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from edgevid.bench.decoder import read_bandwidth
 from edgevid.bench.machine import Machine, matmul_rate
-from edgevid.bench.report import Row
+from edgevid.bench.report import Row, configuration
 from edgevid.bench.streaming_gguf import reshaped
 from edgevid.bench.streaming_speed import ENOUGH, Timed, quality_share, roofline, time_steps, time_torch
 from edgevid.bench.streaming_traces import ROWS, Floats, frame_rows
@@ -51,6 +51,7 @@ def rows(data: Path | None, *, quick: bool = False, threads: int = 0) -> Iterato
     eyes = NativeLanguageModel(path, kv=KVConfig(), threads=threads)
     stream = frame_rows(eyes, data, frames=seen // ROWS + repetitions)
     machine = Machine(read_bandwidth(eyes.threads), matmul_rate())
+    yield configuration(RetrievalConfig())
     yield Row("memory read", round(machine.bytes_per_s / 1e9, 1), "GB/s", None, None, "best of 5")
     yield Row("matrix product", round(machine.flops_per_s / 1e9, 1), "GFLOP/s", None, None, "numpy, float32")
     past, steps = stream[:seen], stream[seen:]
@@ -109,16 +110,18 @@ def rows_at(
                 ("10-row frame step", ROWS, None, goals[1]),
             ):
                 taken = steps[: count * repetitions]
-                share = wanted.setdefault(what, quality_share(ours, taken, count))
+                if what not in wanted:
+                    wanted[what] = quality_share(ours, taken, count)
                 yield from _compared(
                     f"{what}, {name}",
                     model,
                     time_steps(dense, taken, count=count, repetitions=repetitions),
                     time_steps(ours, taken, count=count, repetitions=repetitions),
-                    share,
+                    wanted[what],
                     time_torch(model, tokens=tokens, rows=count, repetitions=min(repetitions, 10)),
                     machine,
                     count=count,
+                    element_bytes=2 if dtype == "f16" else 1,
                     goals=(torch_goal, dense_goal),
                     method=f"median of {repetitions}, {tokens} tokens, {model.threads} threads",
                 )
@@ -142,6 +145,7 @@ def _compared(
     machine: Machine,
     *,
     count: int,
+    element_bytes: int,
     goals: tuple[float | None, float | None],
     method: str,
 ) -> Iterator[Row]:
@@ -151,7 +155,8 @@ def _compared(
     for what, timed in (("dense", whole), ("with retrieval", ours)):
         told = f"of {model.config.layers} layers; choosing {timed.prediction:.2f} ms of it; {method}"
         yield Row(f"{measure}, {what}", round(timed.attention, 2), "ms", None, None, told)
-        yield roofline(f"{measure}, {what}, share of roofline", model, timed, machine, rows=count)
+        told = f"{measure}, {what}, share of roofline"
+        yield roofline(told, model, timed, machine, rows=count, element_bytes=element_bytes)
     ratio = whole.attention / ours.attention
     yield _against(f"{measure}, over our dense", ratio, goals[1], enough, method)
     if not torch:
@@ -160,6 +165,7 @@ def _compared(
         return
     best = min(torch.values())
     how = ", ".join(f"torch {dtype} {ms:.2f} ms" for dtype, ms in torch.items())
+    how += ", median of 10 at most, after ours; of more than 2 GB a few layers stand for all"
     yield _against(f"{measure}, over torch", best / ours.attention, goals[0], enough, f"{how}; {method}")
     ratio = best / whole.attention
     yield Row(f"{measure}, our dense over torch", round(ratio, 2), "x", None, None, f"{how}; {method}")

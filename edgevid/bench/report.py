@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -30,6 +31,12 @@ class Row:
     goal: float | None
     passed: bool | None
     method: str
+
+
+def configuration(settings: object) -> Row:
+    """Which settings a bench ran, by a short hash of their ``repr``."""
+    name = hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
+    return Row("configuration", name, "hash", None, None, repr(settings))
 
 
 def machine(threads: int) -> dict[str, Any]:

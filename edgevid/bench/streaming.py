@@ -7,7 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -27,7 +26,7 @@ from edgevid.bench import (
     streaming_speed,
 )
 from edgevid.bench.decoder import read_bandwidth
-from edgevid.bench.report import Row
+from edgevid.bench.report import Row, configuration
 from edgevid.bench.streaming_nll import Piece, between_frames, paired, score_all
 from edgevid.bench.streaming_rivals import ESTIMATED, METHODS, Ids, Loss, losses
 from edgevid.bench.streaming_tiers import agreement, following, time_tiers
@@ -68,8 +67,7 @@ def rows(
         raise UsageError(f"no such part: {', '.join(sorted(unknown))}", fix=f"choose of {', '.join(PARTS)}")
     if data is None:
         raise MissingPartError("the clips are not here", fix="set EDGEVID_TEST_DATA")
-    name = hashlib.sha256(repr(SHIPPED).encode()).hexdigest()[:8]
-    yield Row("configuration", name, "hash", None, None, repr(SHIPPED))
+    yield configuration(SHIPPED)
     if wanted & _ON_VIDEO:
         yield from _on_video(data, wanted, quick=quick, threads=threads)
     if "e4" in wanted:

@@ -78,7 +78,9 @@ def rows(
                 for what, count, goal in (("decode", 1, depth.decode), ("frame step", ROWS, depth.frame)):
                     fork = stack.enter_context(closing(ours.fork()))
                     steps = frames[: count * repetitions]
-                    wanted = quality.setdefault(what, quality_share(ours, steps, count))
+                    if what not in quality:
+                        quality[what] = quality_share(ours, steps, count)
+                    wanted = quality[what]
                     ms = _in_turn({"ours": fork, **peers}, steps, count, repetitions)
                     share = retrieved_share(fork.retrieval())
                     enough = share >= ENOUGH * wanted

@@ -84,15 +84,23 @@ def rows(
             yield Row("prediction", round(share, 3), "of a step", PREDICTION_GOAL, passed, told)
 
 
-def roofline(measure: str, model: NativeLanguageModel, timed: Timed, machine: Machine, *, rows: int) -> Row:
+def roofline(
+    measure: str,
+    model: NativeLanguageModel,
+    timed: Timed,
+    machine: Machine,
+    *,
+    rows: int,
+    element_bytes: int = 2,
+) -> Row:
     """The least time for what a step's attention reads and computes, over the time it took.
 
-    Each byte of F16 KV takes part in one operation per row and query head of its group (a product and a sum,
-    for keys and again for values, of 2 bytes each), each byte of a table in two.
+    Each element of KV takes part in two operations per row and query head of its group (a product and a sum),
+    each byte of a table likewise.
     """
     touched = timed.kv_bytes + timed.table_bytes
     grouped = rows * model.config.heads / model.config.kv_heads
-    flops = grouped * (timed.kv_bytes + 2 * timed.table_bytes)
+    flops = grouped * 2 * (timed.kv_bytes / element_bytes + timed.table_bytes)
     seconds = 1e-3 * timed.attention
     least = max(touched / machine.bytes_per_s, flops / machine.flops_per_s)
     method = (

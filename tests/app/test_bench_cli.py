@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +23,21 @@ def test_ctrl_c_keeps_what_was_measured(capsys: pytest.CaptureFixture[str]) -> N
     said = capsys.readouterr()
     assert [row["measure"] for row in json.loads(said.out)["rows"]] == ["speed"]
     assert said.err.splitlines() == ["speed: 3.0 x", "interrupted; 1 rows were measured"]
+
+
+def terminated() -> Iterator[Row]:
+    yield Row("speed", 3.0, "x", 4.0, False, "method")
+    os.kill(os.getpid(), signal.SIGTERM)
+    yield Row("never", 1.0, "x", None, None, "method")
+
+
+def test_sigterm_keeps_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert _finish("streaming", _told(terminated()), as_json=True, strict=False) == 143
+    said = capsys.readouterr()
+    assert [row["measure"] for row in json.loads(said.out)["rows"]] == ["speed"]
+    assert said.err.splitlines() == ["speed: 3.0 x", "interrupted; 1 rows were measured"]
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_missed_goal_fails_a_strict_run_alone(capsys: pytest.CaptureFixture[str]) -> None:
