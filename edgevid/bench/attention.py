@@ -3,9 +3,8 @@
 The past is a real video, 7,700 tokens, read by SmolLM2-135M; beyond the trained context it is repeated,
 every copy as far from the step as the video is (``NativeSequence.repeated``), so that the share retrieved
 stays what quality was measured at. A step runs through the whole decoder, which tells what its attention
-took, choosing included. torch computes
-``scaled_dot_product_attention`` of the same shapes with query heads folded into rows, in float32 and in
-bfloat16; the better counts.
+took, choosing included. torch computes ``scaled_dot_product_attention`` of the same shapes with query heads
+folded into rows, in float32 and in bfloat16; the better counts.
 """
 
 from __future__ import annotations
@@ -15,15 +14,22 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from edgevid.bench.decoder import read_bandwidth
-from edgevid.bench.machine import Machine, matmul_rate
+from edgevid.bench.machine import Machine, matmul_rate, read_bandwidth
 from edgevid.bench.report import Row, configuration
 from edgevid.bench.streaming_gguf import reshaped
-from edgevid.bench.streaming_speed import ENOUGH, Timed, quality_share, roofline, time_steps, time_torch
+from edgevid.bench.streaming_speed import (
+    ENOUGH,
+    Timed,
+    quality_share,
+    roofline,
+    sealed_from,
+    time_steps,
+    time_torch,
+)
 from edgevid.bench.streaming_traces import ROWS, Floats, frame_rows
 from edgevid.core.errors import MissingPartError
 from edgevid.core.kv_config import KV_DTYPES, KVConfig, KvDtype, RetrievalConfig
-from edgevid.models.native_llm import NativeLanguageModel, NativeSequence
+from edgevid.models.native_llm import NativeLanguageModel
 from edgevid.models.store import ModelStore
 
 MODEL = "smollm2-135m-instruct"
@@ -104,7 +110,7 @@ def rows_at(
         with closing(model.new_sequence()) as once:
             once.append_rows(past, logits="none")
             dense = once.repeated(copies)
-        with closing(dense), closing(sealed_from(dense, steps, config)) as ours:
+        with closing(dense), closing(sealed_from(dense, steps[:1], config)) as ours:
             for what, count, torch_goal, dense_goal in (
                 ("decode", 1, goals[0], None),
                 ("10-row frame step", ROWS, None, goals[1]),
@@ -125,14 +131,6 @@ def rows_at(
                     goals=(torch_goal, dense_goal),
                     method=f"median of {repetitions}, {tokens} tokens, {model.threads} threads",
                 )
-
-
-def sealed_from(dense: NativeSequence, steps: Floats, config: RetrievalConfig) -> NativeSequence:
-    """A fork that retrieves, its past sealed: a step is appended and taken back."""
-    ours = dense.fork(retrieval=config)
-    ours.append_rows(steps[:1], logits="none")
-    ours.truncate(dense.length)
-    return ours
 
 
 def _compared(

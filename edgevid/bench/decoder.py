@@ -10,13 +10,13 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from edgevid.bench.machine import read_bandwidth
 from edgevid.bench.parity import agreement, recorded
 from edgevid.bench.report import Row
 from edgevid.core.errors import MissingPartError
@@ -139,21 +139,6 @@ def repacking_works(path: Path) -> bool:
         [sys.executable, "-c", probe, str(path)], capture_output=True, check=False, timeout=120
     )
     return done.returncode == 0
-
-
-def read_bandwidth(threads: int) -> float:
-    """Bytes per second that ``threads`` threads read from memory together."""
-    blocks = [np.ones(64 << 20, np.float32) for _ in range(threads)]
-    best = float("inf")
-    for _ in range(5):
-        workers = [threading.Thread(target=np.maximum.reduce, args=(block,)) for block in blocks]
-        began = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        best = min(best, time.perf_counter() - began)
-    return sum(block.nbytes for block in blocks) / best
 
 
 def _parity_rows(path: Path, ours: NativeLanguageModel, *, tokens: int) -> Iterator[Row]:

@@ -25,7 +25,7 @@ from edgevid.bench import (
     streaming_peer,
     streaming_speed,
 )
-from edgevid.bench.decoder import read_bandwidth
+from edgevid.bench.machine import read_bandwidth
 from edgevid.bench.report import Row, configuration
 from edgevid.bench.streaming_nll import Piece, between_frames, paired, score_all
 from edgevid.bench.streaming_rivals import ESTIMATED, METHODS, Ids, Loss, losses

@@ -22,7 +22,7 @@ from edgevid.bench.decoder import repacking_works
 from edgevid.bench.report import Row
 from edgevid.bench.streaming_gguf import reshaped
 from edgevid.bench.streaming_nll import retrieved_share
-from edgevid.bench.streaming_speed import ENOUGH, quality_share
+from edgevid.bench.streaming_speed import ENOUGH, quality_share, sealed_from
 from edgevid.bench.streaming_traces import ROWS, Floats
 from edgevid.core.errors import MissingPartError
 from edgevid.core.kv_config import KVConfig, RetrievalConfig
@@ -150,11 +150,8 @@ def _ours(
     with closing(model.new_sequence()) as once:
         once.append_rows(past, logits="none")
         with closing(once.repeated(depth.copies)) as dense:
-            ours = dense.fork(retrieval=config)
-    stack.enter_context(closing(ours))
-    ours.append_rows(past[:1], logits="none")  # what is to be sealed is sealed once, before forks
-    ours.truncate(tokens - _ROOM)
-    return model, ours
+            ours = sealed_from(dense, past[:1], config)
+    return model, stack.enter_context(closing(ours))
 
 
 def _in_turn(
